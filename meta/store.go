@@ -1,0 +1,76 @@
+package meta
+
+import (
+	"context"
+	"time"
+)
+
+// Store is the catalog. All methods may be called from many goroutines and
+// many nodes at once; each is atomic and, once it has returned, durable to the
+// driver's degree. Times are kept to the nanosecond, in UTC.
+type Store interface {
+	// CreateTable adds a table, or returns ErrTableExists.
+	CreateTable(ctx context.Context, t Table) error
+	// Table returns one table with its Stats, or ErrTableNotFound.
+	Table(ctx context.Context, name string) (Table, error)
+	// Tables returns all tables with their Stats, ordered by name.
+	Tables(ctx context.Context) ([]Table, error)
+	// UpdateTable replaces Config and Schemas if the stored Revision (and UID)
+	// is still t.Revision, and raises it by one; else ErrConflict. The index
+	// and Stats stay. It returns the table as stored.
+	UpdateTable(ctx context.Context, t Table) (Table, error)
+	// DropTable removes the table, its index and statistics, if its UID is
+	// still uid, and returns the files it had. ErrTableNotFound if it is gone
+	// or another incarnation.
+	DropTable(ctx context.Context, name, uid string) ([]File, error)
+
+	// OpenUnit records, before the first row of a unit is acknowledged, that
+	// the node may hold such rows. ErrTableNotFound if the table is gone or
+	// another incarnation. Opening an open unit again is harmless.
+	OpenUnit(ctx context.Context, table, tableUID string, u OpenUnit) error
+	// Commit applies c to the index, statistics, last write and open units. A
+	// unit that is committed already (and not forgotten) changes nothing and
+	// is no error: repeating a commit is harmless. A path in Remove that is not
+	// in the index is ErrConflict and nothing changes. ErrTableNotFound if the
+	// table is gone or another incarnation.
+	Commit(ctx context.Context, c Commit) error
+	// ForgetUnits removes committed units from Listing.Units. Call it only
+	// when the unit's log is gone and no query can still hold a Hot answer.
+	ForgetUnits(ctx context.Context, table string, units []string) error
+	// Version returns the table's Listing.Version, cheaply.
+	Version(ctx context.Context, table string) (int64, error)
+	// Listing returns the table's index, or ErrTableNotFound.
+	Listing(ctx context.Context, table string) (Listing, error)
+
+	// Heartbeat registers the node or renews it, at the store's own clock.
+	Heartbeat(ctx context.Context, n Node) error
+	// Leave removes a node at once.
+	Leave(ctx context.Context, id string) error
+	// Nodes returns all known nodes, ordered by ID, with Age at the store's
+	// clock. Nodes that were reaped are kept a while as inactive.
+	Nodes(ctx context.Context) ([]Node, error)
+	// Reap takes nodes whose last heartbeat is older than expiry out of
+	// service and returns their IDs.
+	Reap(ctx context.Context, expiry time.Duration) ([]string, error)
+	// Ring returns the stored ring; an empty one if none was stored.
+	Ring(ctx context.Context) (Ring, error)
+	// SetRing stores the ring, if it differs from the stored one.
+	SetRing(ctx context.Context, r Ring) error
+
+	// Ping tells whether the store answers.
+	Ping(ctx context.Context) error
+	Close() error
+}
+
+// Node is a member of the cluster.
+type Node struct {
+	ID            string
+	Address       string // host:port of the gRPC port
+	HTTPAddress   string
+	Roles         []string // coordinator, worker
+	ActiveQueries int32
+	Started       time.Time
+	LastHeartbeat time.Time     // set by the store
+	Age           time.Duration // since the last heartbeat, set by the store
+	Left          bool          // reaped or left; kept only to be shown
+}
