@@ -1,0 +1,173 @@
+//go:build duckdb_arrow
+
+package duck
+
+import (
+	"context"
+	"sync"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	bind "github.com/duckdb/duckdb-go-bindings"
+
+	"skein/internal/fault"
+)
+
+// Conn is one connection with its own temporary tables and views. It runs one
+// statement at a time.
+type Conn struct {
+	db   *DB
+	conn bind.Connection
+	once sync.Once
+}
+
+// Close drops the connection and its temporary objects. Streams and prepared
+// statements of the connection must be closed before.
+func (c *Conn) Close() {
+	c.once.Do(func() {
+		bind.Disconnect(&c.conn)
+		c.db.slots.Release(1)
+	})
+}
+
+// watch interrupts the connection when ctx ends. The caller calls the
+// returned function when its call into DuckDB is over; no interrupt comes
+// after that.
+func (c *Conn) watch(ctx context.Context) (done func()) {
+	if ctx.Done() == nil {
+		return func() {}
+	}
+	fired := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		bind.Interrupt(c.conn)
+		close(fired)
+	})
+	return func() {
+		if !stop() {
+			<-fired
+		}
+	}
+}
+
+// Exec runs one statement and returns how many rows it changed.
+func (c *Conn) Exec(ctx context.Context, sql string) (int64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	defer c.watch(ctx)()
+	var res bind.Result
+	state := bind.Query(c.conn, sql, &res)
+	defer bind.DestroyResult(&res)
+	if state != bind.StateSuccess {
+		return 0, errorOf(ctx, bind.ResultError(&res))
+	}
+	return int64(bind.RowsChanged(&res)), nil
+}
+
+// Prepared is a statement that was parsed and bound, but not run.
+type Prepared struct {
+	c      *Conn
+	stmt   bind.PreparedStatement
+	opts   bind.ArrowOptions
+	schema *arrow.Schema
+	params *arrow.Schema
+	once   sync.Once
+}
+
+// Prepare binds one statement. The caller closes it.
+func (c *Conn) Prepare(ctx context.Context, sql string) (*Prepared, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	defer c.watch(ctx)()
+	p := &Prepared{c: c}
+	if bind.Prepare(c.conn, sql, &p.stmt) != bind.StateSuccess {
+		msg := bind.PrepareError(p.stmt)
+		bind.DestroyPrepare(&p.stmt)
+		return nil, errorOf(ctx, msg)
+	}
+	bind.ConnectionGetArrowOptions(c.conn, &p.opts)
+	if err := p.describe(); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Prepared) describe() (err error) {
+	names := make([]string, bind.PreparedStatementColumnCount(p.stmt))
+	types := make([]bind.LogicalType, len(names))
+	for i := range names {
+		names[i] = bind.PreparedStatementColumnName(p.stmt, bind.IdxT(i))
+		types[i] = bind.PreparedStatementColumnLogicalType(p.stmt, bind.IdxT(i))
+	}
+	if p.schema, err = arrowSchema(p.opts, types, names); err != nil {
+		return err
+	}
+	names = make([]string, bind.NParams(p.stmt))
+	types = make([]bind.LogicalType, len(names))
+	for i := range names {
+		names[i] = bind.ParameterName(p.stmt, bind.IdxT(i+1))
+		types[i] = paramType(p.stmt, bind.IdxT(i+1))
+	}
+	p.params, err = arrowSchema(p.opts, types, names)
+	return err
+}
+
+// paramType is the parameter's type; VARCHAR where DuckDB leaves it open.
+func paramType(stmt bind.PreparedStatement, i bind.IdxT) bind.LogicalType {
+	switch bind.ParamType(stmt, i) {
+	case bind.TypeInvalid, bind.TypeAny, bind.TypeSQLNull:
+		return bind.CreateLogicalType(bind.TypeVarchar)
+	}
+	return bind.ParamLogicalType(stmt, i)
+}
+
+// arrowSchema destroys the types that it is given.
+func arrowSchema(opts bind.ArrowOptions, types []bind.LogicalType, names []string) (*arrow.Schema, error) {
+	defer func() {
+		for i := range types {
+			bind.DestroyLogicalType(&types[i])
+		}
+	}()
+	if len(types) == 0 {
+		return arrow.NewSchema(nil, nil), nil
+	}
+	schema, ed := bind.NewArrowSchema(opts, types, names)
+	defer bind.DestroyErrorData(&ed)
+	if bind.ErrorDataHasError(ed) {
+		return nil, fault.New(fault.Unimplemented, "result type without an Arrow form: "+bind.ErrorDataMessage(ed))
+	}
+	return schema, nil
+}
+
+// Schema is the result's; its field names are DuckDB's column names.
+func (p *Prepared) Schema() *arrow.Schema { return decodedSchema(p.schema) }
+
+// Params has one field for each parameter, in order.
+func (p *Prepared) Params() *arrow.Schema { return p.params }
+
+// ReturnsRows tells a query from a statement that only changes something.
+func (p *Prepared) ReturnsRows() bool {
+	switch bind.PreparedStatementType(p.stmt) {
+	case bind.StatementTypeSelect, bind.StatementTypeExplain, bind.StatementTypePragma, bind.StatementTypeCall, bind.StatementTypeRelation:
+		return true
+	}
+	return false
+}
+
+// Close frees the statement. A stream of it must be closed before.
+func (p *Prepared) Close() {
+	p.once.Do(func() {
+		bind.DestroyPrepare(&p.stmt)
+		bind.DestroyArrowOptions(&p.opts)
+	})
+}
+
+// errorOf classes DuckDB's message; an interruption is told as the context's
+// own error.
+func errorOf(ctx context.Context, msg string) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	return classify(msg)
+}

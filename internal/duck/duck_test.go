@@ -1,0 +1,212 @@
+//go:build duckdb_arrow
+
+package duck_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"skein/internal/batch"
+	"skein/internal/duck"
+	"skein/internal/fault"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func open(t *testing.T, dirs ...string) *duck.Conn {
+	t.Helper()
+	db, err := duck.Open(duck.Options{AllowedDirs: dirs, TempDir: t.TempDir(), Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	c, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func count(t *testing.T, r batch.Reader) (rows, batches int64) {
+	t.Helper()
+	for {
+		b, err := r.Next(t.Context())
+		if errors.Is(err, io.EOF) {
+			return rows, batches
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, batches = rows+b.NumRows(), batches+1
+	}
+}
+
+func TestStreamCoalescesAndIsComplete(t *testing.T) {
+	c := open(t)
+	s, err := c.Query(t.Context(), "SELECT range AS i, 'x' || range AS s FROM range(1000003)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	rows, batches := count(t, s)
+	if rows != 1000003 || batches > 80 {
+		t.Errorf("rows %d in %d batches", rows, batches)
+	}
+}
+
+func TestStreamGivesFirstBatchBeforeTheEnd(t *testing.T) {
+	c := open(t)
+	start := time.Now()
+	s, err := c.Query(t.Context(), "SELECT range FROM range(2000000000)") // would take seconds and 16 GB if it were gathered
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.Next(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if d := time.Since(start); d > 5*time.Second {
+		t.Errorf("first batch after %v", d)
+	}
+}
+
+func TestCancelInterrupts(t *testing.T) {
+	c := open(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := c.Exec(ctx, "SELECT sum(a.range * b.range) FROM range(10000000) a, range(10000000) b")
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("got %v", err)
+	}
+	if rows, err := c.Strings(t.Context(), "SELECT 1"); err != nil || rows[0][0] != "1" {
+		t.Errorf("connection after an interrupt: %v %v", rows, err)
+	}
+}
+
+func TestErrorsAreClassed(t *testing.T) {
+	c := open(t)
+	for sql, want := range map[string]fault.Code{
+		"SELECT * FROM nowhere":                      fault.InvalidArgument,
+		"SELEC 1":                                    fault.InvalidArgument,
+		"SELECT CAST('x' AS INTEGER)":                fault.InvalidArgument,
+		"SELECT * FROM read_csv('/etc/passwd')":      fault.PermissionDenied,
+		"SELECT * FROM read_parquet('/etc/passwd')":  fault.PermissionDenied,
+		"SET enable_external_access=true":            fault.InvalidArgument,
+		"ATTACH '/tmp/x.db'":                         fault.PermissionDenied,
+		"SELECT range + 'a'::INT FROM range(100000)": fault.InvalidArgument,
+	} {
+		s, err := c.Query(t.Context(), sql)
+		if err == nil {
+			_, err = s.Next(t.Context())
+			s.Close()
+		}
+		if err == nil || fault.CodeOf(err) != want {
+			t.Errorf("%s: %v (%v), want %v", sql, err, fault.CodeOf(err), want)
+		}
+	}
+}
+
+func TestErrorInTheMiddleOfAStreamIsAnError(t *testing.T) {
+	c := open(t)
+	s, err := c.Query(t.Context(), "SELECT CASE WHEN range = 900000 THEN error('row 900000') ELSE range END FROM range(1000000)")
+	for err == nil {
+		_, err = s.Next(t.Context())
+	}
+	if errors.Is(err, io.EOF) || fault.CodeOf(err) != fault.InvalidArgument {
+		t.Fatalf("got %v", err)
+	}
+	s.Close()
+}
+
+func TestEnumIsDecoded(t *testing.T) {
+	c := open(t)
+	s, err := c.Query(t.Context(), "SELECT CASE WHEN range % 3 = 0 THEN NULL ELSE 'b' END::ENUM('a','b') e, range r FROM range(5000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	b, err := s.Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	col, ok := b.Column(0).(*array.String)
+	if !ok || !col.IsNull(0) || col.Value(4) != "b" {
+		t.Errorf("column %v", b.Column(0).DataType())
+	}
+}
+
+// abc is a stream of three columns that a wrong column mapping would mix up.
+func abc(rows int) batch.Reader {
+	schema := arrow.NewSchema([]arrow.Field{{Name: "a", Type: arrow.PrimitiveTypes.Int64, Nullable: true}, {Name: "b", Type: arrow.PrimitiveTypes.Int64, Nullable: true}, {Name: "c", Type: arrow.PrimitiveTypes.Int64, Nullable: true}}, nil)
+	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	defer b.Release()
+	for i := range rows {
+		b.Field(0).(*array.Int64Builder).Append(int64(i))
+		b.Field(1).(*array.Int64Builder).Append(int64(i) * 1000)
+		b.Field(2).(*array.Int64Builder).Append(1)
+	}
+	return batch.NewSlice(schema, b.NewRecordBatch())
+}
+
+// TestSomeColumnsOfLoadedArrowData covers the trap that a query over a
+// registered Arrow view reads the wrong columns when it takes only some.
+func TestSomeColumnsOfLoadedArrowData(t *testing.T) {
+	c := open(t)
+	if _, err := c.Exec(t.Context(), "CREATE TEMP TABLE t (a BIGINT, b BIGINT, c BIGINT)"); err != nil {
+		t.Fatal(err)
+	}
+	r := abc(5000)
+	defer r.Close()
+	if n, err := c.Load(t.Context(), "t", r); err != nil || n != 5000 {
+		t.Fatal(n, err)
+	}
+	got, err := c.Strings(t.Context(), "SELECT sum(c), max(b) FROM t WHERE a >= 1000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([][]string{{"4000", "4999000"}}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestParametersAreDescribed(t *testing.T) {
+	c := open(t)
+	p, err := c.Prepare(t.Context(), "SELECT range + $2 FROM range(10) WHERE range = $1::BIGINT")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if n := p.Params().NumFields(); n != 2 {
+		t.Errorf("%d parameters: %v", n, p.Params())
+	}
+	if got := p.Params().Field(0).Type; got.ID() != arrow.INT64 {
+		t.Errorf("first parameter is %v", got)
+	}
+}
+
+func TestAllowedDirectoryCanBeRead(t *testing.T) {
+	dir := t.TempDir()
+	c := open(t, dir)
+	file := filepath.Join(dir, "x.parquet")
+	if _, err := c.Exec(t.Context(), "COPY (SELECT 42 AS x) TO "+duck.Literal(file)+" (FORMAT parquet)"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.Strings(t.Context(), "SELECT x FROM read_parquet("+duck.Literal(file)+")"); err != nil || got[0][0] != "42" {
+		t.Fatal(got, err)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Fatal(err)
+	}
+}
