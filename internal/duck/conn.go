@@ -4,6 +4,7 @@ package duck
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -100,8 +101,10 @@ func (p *Prepared) describe() (err error) {
 		names[i] = bind.PreparedStatementColumnName(p.stmt, bind.IdxT(i))
 		types[i] = bind.PreparedStatementColumnLogicalType(p.stmt, bind.IdxT(i))
 	}
-	if p.schema, err = arrowSchema(p.opts, types, names); err != nil {
-		return err
+	if !slices.ContainsFunc(types, isInvalid) {
+		if p.schema, err = arrowSchema(p.opts, types, names); err != nil {
+			return err
+		}
 	}
 	names = make([]string, bind.NParams(p.stmt))
 	types = make([]bind.LogicalType, len(names))
@@ -115,12 +118,17 @@ func (p *Prepared) describe() (err error) {
 
 // paramType is the parameter's type; VARCHAR where DuckDB leaves it open.
 func paramType(stmt bind.PreparedStatement, i bind.IdxT) bind.LogicalType {
-	switch bind.ParamType(stmt, i) {
+	t := bind.ParamLogicalType(stmt, i)
+	switch bind.GetTypeId(t) {
 	case bind.TypeInvalid, bind.TypeAny, bind.TypeSQLNull:
+		bind.DestroyLogicalType(&t)
 		return bind.CreateLogicalType(bind.TypeVarchar)
 	}
-	return bind.ParamLogicalType(stmt, i)
+	return t
 }
+
+// isInvalid tells a type that DuckDB knows only once parameters have values.
+func isInvalid(t bind.LogicalType) bool { return bind.GetTypeId(t) == bind.TypeInvalid }
 
 // arrowSchema destroys the types that it is given.
 func arrowSchema(opts bind.ArrowOptions, types []bind.LogicalType, names []string) (*arrow.Schema, error) {
@@ -140,8 +148,14 @@ func arrowSchema(opts bind.ArrowOptions, types []bind.LogicalType, names []strin
 	return schema, nil
 }
 
-// Schema is the result's; its field names are DuckDB's column names.
-func (p *Prepared) Schema() *arrow.Schema { return decodedSchema(p.schema) }
+// Schema is the result's; its field names are DuckDB's column names. It is nil
+// where it depends on the values of parameters.
+func (p *Prepared) Schema() *arrow.Schema {
+	if p.schema == nil {
+		return nil
+	}
+	return decodedSchema(p.schema)
+}
 
 // Params has one field for each parameter, in order.
 func (p *Prepared) Params() *arrow.Schema { return p.params }

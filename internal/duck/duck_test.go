@@ -191,6 +191,9 @@ func TestParametersAreDescribed(t *testing.T) {
 	if n := p.Params().NumFields(); n != 2 {
 		t.Errorf("%d parameters: %v", n, p.Params())
 	}
+	if p.Schema() != nil {
+		t.Errorf("the type of the sum is not known yet: %v", p.Schema())
+	}
 	if got := p.Params().Field(0).Type; got.ID() != arrow.INT64 {
 		t.Errorf("first parameter is %v", got)
 	}
