@@ -9,15 +9,17 @@ import (
 // many nodes at once; each is atomic and, once it has returned, durable to the
 // driver's degree. Times are kept to the nanosecond, in UTC.
 type Store interface {
-	// CreateTable adds a table, or returns ErrTableExists.
+	// CreateTable adds a table as given, or returns ErrTableExists;
+	// InvalidArgument if t.Validate refuses it.
 	CreateTable(ctx context.Context, t Table) error
 	// Table returns one table with its Stats, or ErrTableNotFound.
 	Table(ctx context.Context, name string) (Table, error)
 	// Tables returns all tables with their Stats, ordered by name.
 	Tables(ctx context.Context) ([]Table, error)
 	// UpdateTable replaces Config and Schemas if the stored Revision (and UID)
-	// is still t.Revision, and raises it by one; else ErrConflict. The index
-	// and Stats stay. It returns the table as stored.
+	// is still t.Revision, and raises it by one; else ErrConflict, or
+	// ErrTableNotFound if there is no such table. The index and Stats stay. It
+	// returns the table as stored.
 	UpdateTable(ctx context.Context, t Table) (Table, error)
 	// DropTable removes the table, its index and statistics, if its UID is
 	// still uid, and returns the files it had. ErrTableNotFound if it is gone
@@ -26,28 +28,35 @@ type Store interface {
 
 	// OpenUnit records, before the first row of a unit is acknowledged, that
 	// the node may hold such rows. ErrTableNotFound if the table is gone or
-	// another incarnation. Opening an open unit again is harmless.
+	// another incarnation. Opening an open unit again is harmless, and so is
+	// opening one that is committed already: it does not become open.
 	OpenUnit(ctx context.Context, table, tableUID string, u OpenUnit) error
 	// Commit applies c to the index, statistics, last write and open units. A
 	// unit that is committed already (and not forgotten) changes nothing and
 	// is no error: repeating a commit is harmless. A path in Remove that is not
 	// in the index is ErrConflict and nothing changes. ErrTableNotFound if the
-	// table is gone or another incarnation.
+	// table is gone or another incarnation; InvalidArgument if c.Validate
+	// refuses it. Stats.LastWrite becomes c.Time if that is later; a zero
+	// c.Time leaves it.
 	Commit(ctx context.Context, c Commit) error
 	// ForgetUnits removes committed units from Listing.Units. Call it only
-	// when the unit's log is gone and no query can still hold a Hot answer.
+	// when the unit's log is gone and no query can still hold a Hot answer. A
+	// unit or table that is gone is no error.
 	ForgetUnits(ctx context.Context, table string, units []string) error
-	// Version returns the table's Listing.Version, cheaply.
+	// Version returns the table's Listing.Version, cheaply, or
+	// ErrTableNotFound. It grows with whatever changes the Listing, units
+	// opened and forgotten included, and is beyond those of earlier tables of
+	// the name, so what was learnt at one Version holds while it stays.
 	Version(ctx context.Context, table string) (int64, error)
 	// Listing returns the table's index, or ErrTableNotFound.
 	Listing(ctx context.Context, table string) (Listing, error)
 
 	// Heartbeat registers the node or renews it, at the store's own clock.
 	Heartbeat(ctx context.Context, n Node) error
-	// Leave removes a node at once.
+	// Leave takes a node out of service at once; an unknown one is no error.
 	Leave(ctx context.Context, id string) error
 	// Nodes returns all known nodes, ordered by ID, with Age at the store's
-	// clock. Nodes that were reaped are kept a while as inactive.
+	// clock. Nodes that left or were reaped are kept a while as Left.
 	Nodes(ctx context.Context) ([]Node, error)
 	// Reap takes nodes whose last heartbeat is older than expiry out of
 	// service and returns their IDs.

@@ -1,0 +1,111 @@
+//go:build duckdb_arrow
+
+package coordinator
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"skein/internal/batch"
+	"skein/internal/duck"
+	"skein/meta"
+	"skein/planner"
+	nodev1 "skein/proto/node/v1"
+)
+
+// Worker is what the coordinator asks of a worker, on this node or another.
+// Errors are classified; Unavailable means that another worker may be asked.
+type Worker interface {
+	// Ready returns nil when a call would reach the worker. Nothing is sent
+	// to a worker that is not ready.
+	Ready(ctx context.Context) error
+	// Append stores records durably, all or none.
+	Append(ctx context.Context, r *nodev1.AppendRequest) error
+	// Hot tells the unflushed rows of a table.
+	Hot(ctx context.Context, r *nodev1.HotRequest) (*nodev1.HotResponse, error)
+	// Run executes a fragment. Repeating it is harmless.
+	Run(ctx context.Context, f *nodev1.Fragment) (batch.Reader, error)
+	Flush(ctx context.Context, table string) error
+	Discard(ctx context.Context, tableUID string) error
+	Stats(ctx context.Context, window time.Duration) (*nodev1.StatsResponse, error)
+}
+
+// Loader writes bulk loads to objects without committing them.
+type Loader interface {
+	// ArrowColumns tells the columns that a stream of the schema becomes.
+	ArrowColumns(ctx context.Context, schema *arrow.Schema) ([]meta.Column, error)
+	// Ingest uploads the rows as files of the table. It commits nothing; on
+	// error it leaves nothing that is in use.
+	Ingest(ctx context.Context, t meta.Table, rows batch.Reader) ([]meta.File, int64, error)
+}
+
+// Objects is what the coordinator asks of the object store.
+type Objects interface {
+	Delete(ctx context.Context, key string) error
+	Ping(ctx context.Context) error
+}
+
+// Deps are the parts that a coordinator works with. Local and Loader are nil
+// on a node that is no worker.
+type Deps struct {
+	Meta    meta.Store
+	Objects Objects
+	DB      *duck.DB
+	Local   Worker
+	Loader  Loader
+	Remote  func(n meta.Node) Worker
+	Log     *slog.Logger
+}
+
+// Options of a coordinator.
+type Options struct {
+	Node              meta.Node     // this node, as it registers
+	Embedded          bool          // the only node of its catalog
+	HeartbeatInterval time.Duration // 30s if zero
+	HeartbeatExpiry   time.Duration // 60s if zero
+	ViewAge           time.Duration // how old the known nodes and ring may be; 1s if zero
+	SQLBytesMax       int           // longest statement; 1 MiB if zero
+	RecordBytesMax    int           // largest payload; 16 MiB if zero
+}
+
+// Coordinator runs statements. Its methods may be called from many goroutines.
+type Coordinator struct {
+	Deps
+	opts      Options
+	engine    engine
+	functions planner.Functions
+	members   members
+	listings  listings
+	counters  counters
+	stop      context.CancelFunc
+	done      chan struct{}
+}
+
+// New returns a coordinator. Start makes its node a member of the cluster.
+func New(ctx context.Context, d Deps, o Options) (*Coordinator, error) {
+	o.HeartbeatInterval = or(o.HeartbeatInterval, 30*time.Second)
+	o.HeartbeatExpiry = or(o.HeartbeatExpiry, 60*time.Second)
+	o.ViewAge = or(o.ViewAge, time.Second)
+	o.SQLBytesMax = or(o.SQLBytesMax, 1<<20)
+	o.RecordBytesMax = or(o.RecordBytesMax, 16<<20)
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	c := &Coordinator{Deps: d, opts: o, engine: engine{d.DB}}
+	var err error
+	if c.functions, err = loadFunctions(ctx, d.DB); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func or[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}

@@ -1,0 +1,90 @@
+//go:build duckdb_arrow
+
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+
+	"skein/internal/duck"
+	"skein/internal/fault"
+	"skein/planner"
+)
+
+// engine lets the planner read SQL with DuckDB.
+type engine struct{ db *duck.DB }
+
+// SerializeSQL implements planner.Engine.
+func (e engine) SerializeSQL(ctx context.Context, sql string) (string, error) {
+	return e.value(ctx, "SELECT json_serialize_sql("+duck.Literal(sql)+")")
+}
+
+// DeserializeSQL implements planner.Engine.
+func (e engine) DeserializeSQL(ctx context.Context, tree string) (string, error) {
+	return e.value(ctx, "SELECT json_deserialize_sql("+duck.Literal(tree)+")")
+}
+
+func (e engine) value(ctx context.Context, sql string) (string, error) {
+	if strings.Contains(sql, "\x00") {
+		return "", fault.New(fault.InvalidArgument, "the statement contains a NUL character")
+	}
+	c, err := e.db.Conn(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	rows, err := c.Strings(ctx, sql)
+	if err != nil {
+		return "", err
+	}
+	return rows[0][0], nil
+}
+
+// loadFunctions asks DuckDB how its functions behave. A name that has several
+// forms gets the class that forbids most.
+func loadFunctions(ctx context.Context, db *duck.DB) (planner.Functions, error) {
+	c, err := db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	rows, err := c.Strings(ctx, "SELECT lower(function_name), function_type, coalesce(stability, '') FROM duckdb_functions() WHERE function_type IN ('scalar', 'aggregate', 'macro')")
+	if err != nil {
+		return nil, err
+	}
+	f := planner.Functions{}
+	for _, r := range rows {
+		class := planner.Scalar
+		switch {
+		case r[1] == "aggregate":
+			class = planner.Aggregate
+		case r[1] == "macro":
+			class = planner.Unsteady // may hold anything
+		case r[2] != "CONSISTENT":
+			class = planner.Unsteady
+		}
+		f[r[0]] = max(f[r[0]], class)
+	}
+	return f, nil
+}
+
+// statementError classes what the planner says of a statement, with the place
+// in it.
+func statementError(sql string, err error) error {
+	var p *planner.Error
+	if !errors.As(err, &p) {
+		return err
+	}
+	code := map[planner.Reason]fault.Code{
+		planner.Invalid: fault.InvalidArgument, planner.NoTable: fault.NotFound,
+		planner.Forbidden: fault.InvalidArgument, planner.Unsupported: fault.Unimplemented,
+	}[p.Reason]
+	if p.Offset < 0 || p.Offset > len(sql) {
+		return fault.Wrap(code, err)
+	}
+	line, column := place(sql, p.Offset)
+	return fault.Newf(code, "%w (line %d, column %d)", err, line, column).
+		With("line", strconv.Itoa(line)).With("column", strconv.Itoa(column))
+}

@@ -1,0 +1,47 @@
+//go:build duckdb_arrow
+
+package coordinator
+
+import (
+	"context"
+	"strings"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"skein/internal/batch"
+	"skein/internal/fault"
+	"skein/planner"
+)
+
+// explainSchema is that of DuckDB's own EXPLAIN.
+var explainSchema = arrow.NewSchema([]arrow.Field{
+	{Name: "explain_key", Type: arrow.BinaryTypes.String, Nullable: true},
+	{Name: "explain_value", Type: arrow.BinaryTypes.String, Nullable: true},
+}, nil)
+
+// explain plans the statement behind EXPLAIN and shows the plan.
+func (c *Coordinator) explain(ctx context.Context, sql string) (batch.Reader, error) {
+	p := &ddlParser{tokens: tokenize(sql)}
+	p.words("EXPLAIN")
+	if p.words("ANALYZE") {
+		return nil, fault.New(fault.Unimplemented, "EXPLAIN ANALYZE is not supported yet; EXPLAIN is")
+	}
+	next, ok := p.peek()
+	if !ok {
+		return nil, p.unexpected("a query")
+	}
+	// The statement keeps its place, so that errors point into the whole text.
+	inner := strings.Repeat(" ", next.from) + sql[next.from:]
+	q, err := c.parse(ctx, inner)
+	if err != nil {
+		return nil, err
+	}
+	if q.Kind != planner.Select {
+		return nil, fault.Newf(fault.InvalidArgument, "%s cannot be explained; SELECT can", q.Keyword)
+	}
+	plan, _, err := c.plan(ctx, q, nil)
+	if err != nil {
+		return nil, statementError(inner, err)
+	}
+	return textRows(explainSchema, []string{"distributed_plan"}, []string{plan.String()}), nil
+}

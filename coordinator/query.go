@@ -1,0 +1,216 @@
+//go:build duckdb_arrow
+
+package coordinator
+
+import (
+	"context"
+	"strings"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"skein/internal/batch"
+	"skein/internal/fault"
+	"skein/planner"
+	"skein/worker"
+)
+
+func foldEqual(a, b string) bool { return strings.EqualFold(a, b) }
+
+// Prepare binds a statement without running it.
+func (c *Coordinator) Prepare(ctx context.Context, sql string) (*Statement, error) {
+	q, err := c.parse(ctx, sql)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case q.Kind == planner.Select:
+		s, err := c.describe(ctx, sql, q)
+		return s, statementError(sql, err)
+	case q.Kind == planner.ShowTables:
+		return &Statement{Schema: showTablesSchema, Params: noParams}, nil
+	case q.Keyword == "EXPLAIN":
+		return &Statement{Schema: explainSchema, Params: noParams}, nil
+	}
+	if _, err := c.parseDefinition(ctx, q, sql); err != nil {
+		return nil, err
+	}
+	return &Statement{Params: noParams}, nil
+}
+
+var noParams = arrow.NewSchema(nil, nil)
+
+func (c *Coordinator) parse(ctx context.Context, sql string) (*planner.Query, error) {
+	if len(sql) > c.opts.SQLBytesMax {
+		return nil, fault.Newf(fault.TooLarge, "the statement has %d bytes; the most is %d", len(sql), c.opts.SQLBytesMax)
+	}
+	q, err := planner.Parse(ctx, c.engine, sql)
+	return q, statementError(sql, err)
+}
+
+// describe learns the schemas of a query by binding it over empty tables.
+func (c *Coordinator) describe(ctx context.Context, sql string, q *planner.Query) (*Statement, error) {
+	views := map[string]*tableView{}
+	catalog := planner.Catalog{Tables: map[string]*planner.Table{}, Functions: c.functions}
+	for _, name := range q.Tables {
+		t, err := c.Meta.Table(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		views[name] = &tableView{Table: t}
+		catalog.Tables[name] = views[name].planned()
+	}
+	text, err := q.Bind(ctx, c.engine, catalog, nil)
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.bindEmpty(ctx, text, views)
+	if err != nil || s.Schema != nil {
+		return s, err
+	}
+	// The result's type depends on the parameters': take NULLs for them.
+	again, err := planner.Parse(ctx, c.engine, sql)
+	if err != nil {
+		return nil, err
+	}
+	nulls := make([]string, q.Params)
+	for i := range nulls {
+		nulls[i] = "NULL"
+	}
+	if text, err = again.Bind(ctx, c.engine, catalog, nulls); err != nil {
+		return nil, err
+	}
+	typed, err := c.bindEmpty(ctx, text, views)
+	if err != nil {
+		return nil, err
+	}
+	s.Schema = typed.Schema
+	return s, nil
+}
+
+func (c *Coordinator) bindEmpty(ctx context.Context, text string, views map[string]*tableView) (*Statement, error) {
+	conn, err := c.DB.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	for _, v := range views {
+		if _, err := conn.Exec(ctx, worker.EmptyView(v.scan(nil))); err != nil {
+			return nil, err
+		}
+	}
+	p, err := conn.Prepare(ctx, text)
+	if err != nil {
+		return nil, bindError(text, err)
+	}
+	defer p.Close()
+	return &Statement{Schema: p.Schema(), Params: p.Params()}, nil
+}
+
+// bindError takes DuckDB's picture of the canonical text out of its message:
+// the user did not write that text.
+func bindError(_ string, err error) error {
+	if fault.CodeOf(err) != fault.InvalidArgument {
+		return err
+	}
+	msg, _, _ := strings.Cut(err.Error(), "\n\nLINE ")
+	return fault.New(fault.InvalidArgument, msg)
+}
+
+// Query runs a statement that returns rows. ctx must live until the reader is
+// closed; closing it stops the work.
+func (c *Coordinator) Query(ctx context.Context, sql string, params arrow.RecordBatch) (batch.Reader, error) {
+	end := c.counters.query()
+	r, err := c.query(ctx, sql, params)
+	if err != nil {
+		end()
+		return nil, err
+	}
+	return &counted{Reader: r, end: end}, nil
+}
+
+// counted is a reader whose query is over when it is closed.
+type counted struct {
+	batch.Reader
+	end func()
+}
+
+// Close implements batch.Reader.
+func (c *counted) Close() error {
+	defer c.end()
+	return c.Reader.Close()
+}
+
+func (c *Coordinator) query(ctx context.Context, sql string, params arrow.RecordBatch) (batch.Reader, error) {
+	q, err := c.parse(ctx, sql)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case q.Kind == planner.ShowTables:
+		return c.showTables(ctx)
+	case q.Keyword == "EXPLAIN" && q.Kind == planner.Other:
+		return c.explain(ctx, sql)
+	case q.Kind == planner.Other:
+		return c.runDefinition(ctx, q, sql)
+	}
+	plan, views, err := c.plan(ctx, q, params)
+	if err != nil {
+		return nil, statementError(sql, err)
+	}
+	r, err := c.run(ctx, plan, views)
+	if err != nil {
+		return nil, bindError(plan.SQL, err)
+	}
+	return r, nil
+}
+
+func (c *Coordinator) plan(ctx context.Context, q *planner.Query, params arrow.RecordBatch) (*planner.Plan, map[string]*tableView, error) {
+	exprs, err := paramExprs(params, q.Params)
+	if err != nil {
+		return nil, nil, err
+	}
+	views, err := c.snapshots(ctx, q.Tables)
+	if err != nil {
+		return nil, nil, err
+	}
+	catalog := planner.Catalog{Tables: map[string]*planner.Table{}, Functions: c.functions}
+	for name, v := range views {
+		catalog.Tables[name] = v.planned()
+	}
+	nodes, err := c.workers(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	catalog.Workers = sortedKeys(nodes)
+	plan, err := q.Plan(ctx, c.engine, catalog, exprs)
+	return plan, views, err
+}
+
+// Execute runs a statement that only changes something, and returns how many
+// rows it changed; -1 where that has no meaning.
+func (c *Coordinator) Execute(ctx context.Context, sql string, params arrow.RecordBatch) (int64, error) {
+	q, err := c.parse(ctx, sql)
+	if err != nil {
+		return 0, err
+	}
+	if q.Kind != planner.Other || q.Keyword == "EXPLAIN" {
+		return 0, fault.New(fault.InvalidArgument, "the statement returns rows; run it as a query")
+	}
+	if params != nil && params.NumCols() > 0 {
+		return 0, fault.Newf(fault.InvalidArgument, "%s takes no parameters", q.Keyword)
+	}
+	d, err := c.parseDefinition(ctx, q, sql)
+	if err != nil {
+		return 0, err
+	}
+	return 0, d.run(ctx, c)
+}
+
+// runDefinition runs a statement without rows as if it had none.
+func (c *Coordinator) runDefinition(ctx context.Context, q *planner.Query, sql string) (batch.Reader, error) {
+	d, err := c.parseDefinition(ctx, q, sql)
+	if err != nil {
+		return nil, err
+	}
+	return batch.NewSlice(noParams), d.run(ctx, c)
+}

@@ -1,0 +1,282 @@
+//go:build duckdb_arrow
+
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"skein/internal/fault"
+	"skein/meta"
+	"skein/planner"
+	nodev1 "skein/proto/node/v1"
+)
+
+// tableView is a table at one moment: committed files and unflushed rows, each
+// row once.
+type tableView struct {
+	meta.Table
+	files []meta.File
+	hot   []hotUnit
+}
+
+// hotUnit is the unflushed rows of one unit.
+type hotUnit struct {
+	node meta.Node
+	unit *nodev1.HotUnit
+}
+
+// path names the unit among the table's files.
+func (h hotUnit) path() string { return "unflushed/" + h.node.ID + "/" + h.unit.Unit }
+
+// listings keeps the last listing of each table, which is good as long as the
+// table's version is the same.
+type listings struct {
+	mu sync.Mutex
+	m  map[string]meta.Listing
+}
+
+// listing returns the table's index as it is now.
+func (c *Coordinator) listing(ctx context.Context, name string) (meta.Listing, error) {
+	version, err := c.Meta.Version(ctx, name)
+	if err != nil {
+		return meta.Listing{}, err
+	}
+	c.listings.mu.Lock()
+	l, ok := c.listings.m[name]
+	c.listings.mu.Unlock()
+	if ok && l.Version == version {
+		return l, nil
+	}
+	if l, err = c.Meta.Listing(ctx, name); err != nil {
+		return meta.Listing{}, err
+	}
+	c.listings.mu.Lock()
+	defer c.listings.mu.Unlock()
+	if c.listings.m == nil {
+		c.listings.m = map[string]meta.Listing{}
+	}
+	c.listings.m[name] = l
+	return l, nil
+}
+
+// snapshotTries bounds how often a snapshot starts over because the table was
+// dropped and made again meanwhile.
+const snapshotTries = 4
+
+// snapshot reads a table. The order matters: first the unflushed rows, then
+// the index. A unit that is committed in between is then found in the index,
+// and its unflushed rows are left out; so each row is seen once.
+func (c *Coordinator) snapshot(ctx context.Context, name string) (*tableView, error) {
+	for range snapshotTries {
+		v, err := c.trySnapshot(ctx, name)
+		if v != nil || err != nil {
+			return v, err
+		}
+	}
+	return nil, fmt.Errorf("table %s: %w", name, meta.ErrConflict)
+}
+
+func (c *Coordinator) trySnapshot(ctx context.Context, name string) (*tableView, error) {
+	t, err := c.Meta.Table(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	l, err := c.listing(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	v := &tableView{Table: t}
+	if len(l.Open) > 0 {
+		units, missing, err := c.hotUnits(ctx, t, l.Open)
+		if err != nil {
+			return nil, err
+		}
+		if l, err = c.listing(ctx, name); err != nil {
+			return nil, err
+		}
+		for _, m := range missing {
+			if !l.Units[m.Unit] && isOpen(l, m) {
+				return nil, fault.Newf(fault.Unavailable, "node %s may hold unflushed rows of table %s and does not answer; start it again, or retry when it is back", m.Node, name).RetryIn(time.Second)
+			}
+		}
+		for _, u := range units {
+			if !l.Units[u.unit.Unit] {
+				v.hot = append(v.hot, u)
+			}
+		}
+	}
+	v.files = l.Files
+	return c.withSchema(ctx, v)
+}
+
+func isOpen(l meta.Listing, u meta.OpenUnit) bool {
+	for _, o := range l.Open {
+		if o == u {
+			return true
+		}
+	}
+	return false
+}
+
+// withSchema sees to it that the table's schemas cover all of its files.
+func (c *Coordinator) withSchema(ctx context.Context, v *tableView) (*tableView, error) {
+	newest := 0
+	for _, f := range v.files {
+		newest = max(newest, f.SchemaVersion)
+	}
+	for _, h := range v.hot {
+		newest = max(newest, int(h.unit.SchemaVersion))
+	}
+	if newest <= v.SchemaVersion() {
+		return v, nil
+	}
+	t, err := c.Meta.Table(ctx, v.Name)
+	if err != nil {
+		return nil, err
+	}
+	if t.UID != v.UID || newest > t.SchemaVersion() {
+		return nil, nil // dropped and made again: start over
+	}
+	v.Table = t
+	return v, nil
+}
+
+// hotUnits asks the nodes of the open units for their unflushed rows. The
+// units of nodes that do not answer are returned as missing.
+func (c *Coordinator) hotUnits(ctx context.Context, t meta.Table, open []meta.OpenUnit) (units []hotUnit, missing []meta.OpenUnit, err error) {
+	nodes, _, err := c.view(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	byNode := map[string][]meta.OpenUnit{}
+	for _, u := range open {
+		byNode[u.Node] = append(byNode[u.Node], u)
+	}
+	var mu sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
+	for id, opened := range byNode {
+		g.Go(func() error {
+			n, r, err := c.hotOf(ctx, nodes, id, t)
+			mu.Lock()
+			defer mu.Unlock()
+			if fault.CodeOf(err) == fault.Unavailable {
+				c.Log.Warn("unflushed rows", "table", t.Name, "node", id, "error", err)
+				missing = append(missing, opened...)
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			for _, u := range r.Units {
+				units = append(units, hotUnit{node: n, unit: u})
+			}
+			return nil
+		})
+	}
+	return units, missing, g.Wait()
+}
+
+func (c *Coordinator) hotOf(ctx context.Context, nodes []meta.Node, id string, t meta.Table) (meta.Node, *nodev1.HotResponse, error) {
+	for _, n := range nodes {
+		if n.ID != id || n.Left {
+			continue
+		}
+		w := c.worker(n)
+		if err := w.Ready(ctx); err != nil {
+			return n, nil, err
+		}
+		r, err := w.Hot(ctx, &nodev1.HotRequest{Table: t.Name, TableUid: t.UID})
+		return n, r, err
+	}
+	return meta.Node{}, nil, fault.Newf(fault.Unavailable, "node %s is not in the cluster", id)
+}
+
+// snapshots reads the tables of a query.
+func (c *Coordinator) snapshots(ctx context.Context, names []string) (map[string]*tableView, error) {
+	views := make(map[string]*tableView, len(names))
+	for _, name := range names {
+		v, err := c.snapshot(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		views[name] = v
+	}
+	return views, nil
+}
+
+// planned is the table as the planner sees it.
+func (v *tableView) planned() *planner.Table {
+	s := v.Schema()
+	t := &planner.Table{Name: v.Name, Records: s.Records, TimeColumn: s.TimeColumn, IDColumn: s.IDColumn}
+	for _, col := range s.Columns {
+		t.Columns = append(t.Columns, planner.Column{Name: col.Name, Field: col.Field, Type: col.Type.SQL()})
+	}
+	for _, f := range v.files {
+		t.Files = append(t.Files, planner.File{Path: f.Path, ID: f.ID, HasID: f.HasID, MinTime: f.MinTime, MaxTime: f.MaxTime, Rows: f.Rows, Bytes: f.Bytes})
+	}
+	for _, h := range v.hot {
+		t.Files = append(t.Files, planner.File{Path: h.path(), Rows: h.unit.Rows, Bytes: h.unit.Bytes,
+			MinTime: time.UnixMicro(h.unit.MinTimeUs).UTC(), MaxTime: time.UnixMicro(h.unit.MaxTimeUs).UTC()})
+	}
+	return t
+}
+
+// scan is the part of the table that a fragment reads.
+func (v *tableView) scan(files []planner.File) *nodev1.TableScan {
+	s := &nodev1.TableScan{View: v.Name}
+	for _, col := range v.Schema().Columns {
+		s.Columns = append(s.Columns, &nodev1.Column{Name: col.Name, Type: col.Type.SQL()})
+	}
+	wanted := make(map[string]bool, len(files))
+	for _, f := range files {
+		wanted[f.Path] = true
+	}
+	groups := map[int]*nodev1.FileGroup{}
+	group := func(version int) *nodev1.FileGroup {
+		if groups[version] == nil {
+			groups[version] = &nodev1.FileGroup{Expressions: v.expressions(version)}
+		}
+		return groups[version]
+	}
+	for _, f := range v.files {
+		if wanted[f.Path] {
+			g := group(f.SchemaVersion)
+			g.Splits = append(g.Splits, &nodev1.Split{Path: f.Path, Size: f.Bytes})
+		}
+	}
+	for _, h := range v.hot {
+		if wanted[h.path()] {
+			g := group(int(h.unit.SchemaVersion))
+			g.Splits = append(g.Splits, &nodev1.Split{Size: h.unit.Bytes, Hot: &nodev1.HotSplit{
+				NodeId: h.node.ID, Address: h.node.Address, TableUid: v.UID, Unit: h.unit.Unit, Rows: h.unit.Rows}})
+		}
+	}
+	for version := range v.Schemas {
+		if g := groups[version]; g != nil {
+			s.Groups = append(s.Groups, g)
+		}
+	}
+	return s
+}
+
+// expressions read the columns of the current schema from a file of an older
+// one.
+func (v *tableView) expressions(version int) []string {
+	stored := v.Schemas[version]
+	current := v.Schema().Columns
+	exprs := make([]string, len(current))
+	for i, col := range current {
+		exprs[i] = meta.MissingExpr(col.Type)
+		for _, old := range stored.Columns {
+			if foldEqual(old.Name, col.Name) {
+				exprs[i] = meta.ReadExpr(old.Name, old.Type, col.Type)
+			}
+		}
+	}
+	return exprs
+}

@@ -1,0 +1,136 @@
+package flight
+
+import (
+	"context"
+	"io"
+	"maps"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	arrowflight "github.com/apache/arrow-go/v18/arrow/flight"
+	"github.com/apache/arrow-go/v18/arrow/flight/flightsql"
+
+	"skein/coordinator"
+	"skein/internal/fault"
+)
+
+// DoPutCommandStatementIngest implements flightsql.Server: a bulk load, all
+// rows or none. Of its options "id" and "time" name the columns of a table
+// that is made, the others are properties of it.
+func (s *sqlServer) DoPutCommandStatementIngest(ctx context.Context, c flightsql.StatementIngest, rows arrowflight.MessageReader) (int64, error) {
+	in, err := ingestOf(c)
+	if err != nil {
+		return 0, err
+	}
+	r, err := newPutReader(rows)
+	if err != nil {
+		return 0, err
+	}
+	return s.coord.Ingest(ctx, in, r)
+}
+
+func ingestOf(c flightsql.StatementIngest) (in coordinator.Ingest, err error) {
+	if err := noTransaction(c.GetTransactionId()); err != nil {
+		return in, err
+	}
+	if c.GetTemporary() {
+		return in, fault.New(fault.Unimplemented, "temporary tables are not supported: ingest into a table")
+	}
+	if c.GetTable() == "" {
+		return in, fault.New(fault.InvalidArgument, "no table is named to ingest into")
+	}
+	if name := c.GetCatalog(); name != "" && name != Catalog {
+		return in, fault.Newf(fault.NotFound, "catalog %q not found, there is only %q", name, Catalog)
+	}
+	if name := c.GetSchema(); name != "" && name != DBSchema {
+		return in, fault.Newf(fault.NotFound, "schema %q not found, there is only %q", name, DBSchema)
+	}
+	in.Table = c.GetTable()
+	if in.Mode, err = ingestMode(c.GetTableDefinitionOptions()); err != nil {
+		return in, err
+	}
+	options := maps.Clone(c.GetOptions())
+	in.IDColumn, in.TimeColumn = options["id"], options["time"]
+	delete(options, "id")
+	delete(options, "time")
+	in.Properties = options
+	return in, nil
+}
+
+func ingestMode(o *flightsql.TableDefinitionOptions) (coordinator.IngestMode, error) {
+	type choice struct {
+		missing flightsql.TableDefinitionOptionsTableNotExistOption
+		exists  flightsql.TableDefinitionOptionsTableExistsOption
+	}
+	const (
+		create     = flightsql.TableDefinitionOptionsTableNotExistOptionCreate
+		failAbsent = flightsql.TableDefinitionOptionsTableNotExistOptionFail
+		unsaid     = flightsql.TableDefinitionOptionsTableNotExistOptionUnspecified
+		appendTo   = flightsql.TableDefinitionOptionsTableExistsOptionAppend
+		replace    = flightsql.TableDefinitionOptionsTableExistsOptionReplace
+		failExists = flightsql.TableDefinitionOptionsTableExistsOptionFail
+		unsaidToo  = flightsql.TableDefinitionOptionsTableExistsOptionUnspecified
+	)
+	switch (choice{o.GetIfNotExist(), o.GetIfExists()}) {
+	case choice{create, failExists}, choice{create, unsaidToo}:
+		return coordinator.IngestCreate, nil
+	case choice{failAbsent, appendTo}, choice{unsaid, appendTo}:
+		return coordinator.IngestAppend, nil
+	case choice{create, appendTo}:
+		return coordinator.IngestCreateOrAppend, nil
+	case choice{create, replace}, choice{unsaid, replace}:
+		return coordinator.IngestReplace, nil
+	case choice{failAbsent, replace}:
+		return 0, fault.New(fault.Unimplemented, "replacing a table only if it exists is not supported: let it be created, too")
+	}
+	return 0, fault.New(fault.InvalidArgument, "the table definition options choose no mode: say create, append, replace or create-or-append")
+}
+
+// putReader is the batches that a client sends. A stream that is cut gives an
+// error, never io.EOF.
+type putReader struct {
+	rows    arrowflight.MessageReader
+	schema  *arrow.Schema
+	started bool // the first batch waits in rows
+	end     error
+}
+
+// newPutReader reads up to the first batch, so that the schema is known. The
+// library reads it safely only with a batch.
+func newPutReader(rows arrowflight.MessageReader) (*putReader, error) {
+	r := &putReader{rows: rows, started: true}
+	if !rows.Next() {
+		if err := rows.Err(); err != nil {
+			return nil, putError(err)
+		}
+		r.end = io.EOF
+	}
+	r.schema = rows.Schema()
+	return r, nil
+}
+
+// Schema implements batch.Reader.
+func (r *putReader) Schema() *arrow.Schema { return r.schema }
+
+// Next implements batch.Reader.
+func (r *putReader) Next(ctx context.Context) (arrow.RecordBatch, error) {
+	if r.end == nil {
+		r.end = ctx.Err()
+	}
+	if r.end != nil {
+		return nil, r.end
+	}
+	if r.started {
+		r.started = false
+		return r.rows.RecordBatch(), nil
+	}
+	if r.rows.Next() {
+		return r.rows.RecordBatch(), nil
+	}
+	if r.end = putError(r.rows.Err()); r.end == nil {
+		r.end = io.EOF
+	}
+	return nil, r.end
+}
+
+// Close implements batch.Reader. The library releases the batches.
+func (r *putReader) Close() error { return nil }

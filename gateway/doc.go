@@ -1,0 +1,8 @@
+// Package gateway is the front door: OlapService and IngestService over gRPC,
+// and REST over HTTP. Both reach the coordinator through one Service, so they
+// behave alike.
+//
+// It owns the shape of requests and answers, their limits and deadlines, and
+// how an error looks to a client. It does not parse SQL, know where tables are
+// kept, or listen on a port.
+package gateway

@@ -1,0 +1,114 @@
+package boltmeta
+
+import (
+	"context"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+
+	"skein/meta"
+)
+
+// CreateTable implements meta.Store.
+func (s *Store) CreateTable(ctx context.Context, t meta.Table) error {
+	if err := t.Validate(); err != nil {
+		return err
+	}
+	t.Stats, t.Created = meta.Stats{}, t.Created.UTC()
+	return s.update(ctx, func(tx *bolt.Tx) error {
+		tables := tx.Bucket(tablesBucket)
+		if tables.Get([]byte(t.Name)) != nil {
+			return fmt.Errorf("%s: %w", t.Name, meta.ErrTableExists)
+		}
+		if err := createIndex(tx, t.Name); err != nil {
+			return err
+		}
+		return put(tables, []byte(t.Name), t)
+	})
+}
+
+// Table implements meta.Store.
+func (s *Store) Table(ctx context.Context, name string) (t meta.Table, err error) {
+	err = s.view(ctx, func(tx *bolt.Tx) error {
+		t, err = readTable(tx, name)
+		return err
+	})
+	return t, err
+}
+
+// Tables implements meta.Store.
+func (s *Store) Tables(ctx context.Context) (all []meta.Table, err error) {
+	err = s.view(ctx, func(tx *bolt.Tx) error {
+		return tx.Bucket(tablesBucket).ForEach(func(name, data []byte) error {
+			var t meta.Table
+			if err := decode(name, data, &t); err != nil {
+				return err
+			}
+			all = append(all, t)
+			return nil
+		})
+	})
+	return all, err
+}
+
+// UpdateTable implements meta.Store.
+func (s *Store) UpdateTable(ctx context.Context, t meta.Table) (stored meta.Table, err error) {
+	err = s.update(ctx, func(tx *bolt.Tx) error {
+		stored, err = readTable(tx, t.Name)
+		if err != nil {
+			return err
+		}
+		if stored.UID != t.UID || stored.Revision != t.Revision {
+			return fmt.Errorf("table %s: %w", t.Name, meta.ErrConflict)
+		}
+		stored.Config, stored.Schemas = t.Config, t.Schemas
+		stored.Revision++
+		return writeTable(tx, stored)
+	})
+	if err != nil {
+		return meta.Table{}, err
+	}
+	return stored, nil
+}
+
+// DropTable implements meta.Store.
+func (s *Store) DropTable(ctx context.Context, name, uid string) (files []meta.File, err error) {
+	err = s.update(ctx, func(tx *bolt.Tx) error {
+		if _, err := readIncarnation(tx, name, uid); err != nil {
+			return err
+		}
+		if files, err = readIndex(tx, name).readFiles(); err != nil {
+			return err
+		}
+		if err := tx.Bucket(indexBucket).DeleteBucket([]byte(name)); err != nil {
+			return err
+		}
+		return tx.Bucket(tablesBucket).Delete([]byte(name))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return files, nil
+}
+
+func readTable(tx *bolt.Tx, name string) (t meta.Table, err error) {
+	data := tx.Bucket(tablesBucket).Get([]byte(name))
+	if data == nil {
+		return t, fmt.Errorf("%.80s: %w", name, meta.ErrTableNotFound)
+	}
+	err = decode([]byte(name), data, &t)
+	return t, err
+}
+
+// readIncarnation is readTable for one incarnation of the table.
+func readIncarnation(tx *bolt.Tx, name, uid string) (meta.Table, error) {
+	t, err := readTable(tx, name)
+	if err == nil && t.UID != uid {
+		return t, fmt.Errorf("%s, made anew meanwhile: %w", name, meta.ErrTableNotFound)
+	}
+	return t, err
+}
+
+func writeTable(tx *bolt.Tx, t meta.Table) error {
+	return put(tx.Bucket(tablesBucket), []byte(t.Name), t)
+}

@@ -1,0 +1,161 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"skein/internal/fault"
+	"skein/objstore"
+)
+
+// Store keeps objects in one bucket. It is an objstore.Store.
+type Store struct {
+	client    *minio.Core
+	transport *http.Transport
+	endpoint  string // scheme://host, as errors name it
+	options   Options
+	metrics   *metrics
+}
+
+// Open connects to the endpoint and makes the bucket if it is missing. The
+// caller closes the store.
+func Open(ctx context.Context, options Options) (*Store, error) {
+	options, endpoint, err := options.complete()
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{
+		transport: newTransport(options),
+		endpoint:  endpoint.Scheme + "://" + endpoint.Host,
+		options:   options,
+		metrics:   newMetrics(options.Registerer),
+	}
+	s.client, err = minio.NewCore(endpoint.Host, &minio.Options{
+		Creds:           credentials.NewStaticV4(options.AccessKey, options.SecretKey, ""),
+		Secure:          endpoint.Scheme == "https",
+		Region:          options.Region,
+		Transport:       s.transport,
+		MaxRetries:      options.AttemptsMax,
+		TrailingHeaders: true, // else the client refuses our checksums
+	})
+	if err != nil {
+		return nil, fault.Newf(fault.InvalidArgument, "object store %s: %w", s.endpoint, err)
+	}
+	if err := s.makeBucket(ctx); err != nil {
+		s.transport.CloseIdleConnections()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close gives back idle connections. No other method may follow.
+func (s *Store) Close() error {
+	s.transport.CloseIdleConnections()
+	return nil
+}
+
+func (s *Store) makeBucket(ctx context.Context) (err error) {
+	defer s.metrics.observe("make_bucket", time.Now(), &err)
+	found, err := s.client.BucketExists(ctx, s.options.Bucket)
+	if err != nil {
+		return s.bucketError(ctx, err)
+	}
+	if found {
+		return nil
+	}
+	err = s.client.MakeBucket(ctx, s.options.Bucket, minio.MakeBucketOptions{Region: s.options.Region})
+	if code := minio.ToErrorResponse(err).Code; code == minio.BucketAlreadyOwnedByYou {
+		return nil // another node was faster
+	}
+	return s.bucketError(ctx, err)
+}
+
+// Ping asks the server for the bucket.
+func (s *Store) Ping(ctx context.Context) (err error) {
+	defer s.metrics.observe("ping", time.Now(), &err)
+	found, err := s.client.BucketExists(ctx, s.options.Bucket)
+	if err == nil && !found {
+		err = errNoBucket
+	}
+	return s.bucketError(ctx, err)
+}
+
+// Stat implements objstore.Store.
+func (s *Store) Stat(ctx context.Context, key string) (_ objstore.Info, err error) {
+	if err := objstore.ValidateKey(key); err != nil {
+		return objstore.Info{}, err
+	}
+	defer s.metrics.observe("stat", time.Now(), &err)
+	info, err := s.client.StatObject(ctx, s.options.Bucket, key, minio.StatObjectOptions{})
+	if err != nil {
+		return objstore.Info{}, s.objectError(ctx, key, err)
+	}
+	return objstore.Info{Key: key, Size: info.Size, Modified: info.LastModified}, nil
+}
+
+// Delete implements objstore.Store.
+func (s *Store) Delete(ctx context.Context, key string) (err error) {
+	if err := objstore.ValidateKey(key); err != nil {
+		return err
+	}
+	defer s.metrics.observe("delete", time.Now(), &err)
+	err = s.client.RemoveObject(ctx, s.options.Bucket, key, minio.RemoveObjectOptions{})
+	err = s.objectError(ctx, key, err)
+	if errors.Is(err, objstore.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// List implements objstore.Store. It asks for a thousand objects at a time.
+func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[objstore.Info, error] {
+	return func(yield func(objstore.Info, error) bool) {
+		var err error
+		defer s.metrics.observe("list", time.Now(), &err)
+		options := minio.ListObjectsOptions{Prefix: prefix, Recursive: true, FetchOwner: new(bool)}
+		for object := range s.client.ListObjectsIter(ctx, s.options.Bucket, options) {
+			if err = object.Err; err != nil {
+				break
+			}
+			if !yield(objstore.Info{Key: object.Key, Size: object.Size, Modified: object.LastModified}, nil) {
+				return
+			}
+		}
+		if err == nil {
+			err = ctx.Err() // the iterator ends silently
+		}
+		if err != nil {
+			err = fmt.Errorf("list objects %q: %w", prefix, s.classify(ctx, err))
+			yield(objstore.Info{}, err)
+		}
+	}
+}
+
+// Get implements objstore.Store. A broken connection is taken up again where
+// it broke.
+func (s *Store) Get(ctx context.Context, key string, offset, length int64) (_ io.ReadCloser, err error) {
+	if err := objstore.ValidateKey(key); err != nil {
+		return nil, err
+	}
+	if err := objstore.ValidateRange(key, offset, length); err != nil {
+		return nil, err
+	}
+	if length == 0 { // S3 has no empty range
+		_, err := s.Stat(ctx, key)
+		return http.NoBody, err
+	}
+	defer s.metrics.observe("get", time.Now(), &err)
+	r := &reader{ctx: ctx, s: s, key: key, offset: offset, left: length}
+	if err := r.open(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}

@@ -1,0 +1,212 @@
+package planner
+
+import (
+	"context"
+	"strconv"
+	"strings"
+)
+
+// bind puts the given expressions in the place of the query's parameters.
+func (q *Query) bind(ctx context.Context, e Engine, params []string) error {
+	if len(params) != q.Params {
+		return refuse(Invalid, -1, "the statement has %d parameters, %d values were given", q.Params, len(params))
+	}
+	values := make([]node, len(params))
+	for i, p := range params {
+		s, err := serialize(ctx, e, "SELECT "+p)
+		if err != nil {
+			return err
+		}
+		values[i], _ = list(child(s, "node"), "select_list")[0].(node)
+	}
+	if len(params) == 0 {
+		return nil
+	}
+	var failed error
+	walk(q.tree, func(n node) bool {
+		if kind(n) != "VALUE_PARAMETER" {
+			return true
+		}
+		i, err := strconv.Atoi(str(n, "identifier"))
+		if err != nil || i < 1 || i > len(values) {
+			failed = refuse(Unsupported, location(n), "parameter $%s: number parameters from $1 without gaps, or write ?", str(n, "identifier"))
+			return false
+		}
+		alias := n["alias"]
+		clear(n)
+		for k, v := range values[i-1] {
+			n[k] = clone(v)
+		}
+		n["alias"] = alias
+		return false
+	})
+	q.tree["named_param_map"] = []any{}
+	return failed
+}
+
+// scope is the tables that one SELECT names in its FROM, by lower-case alias.
+// A nil table is a derived one.
+type scope struct {
+	tables map[string]*Table
+	order  []string
+	outer  *scope
+}
+
+// resolver takes the payload. out of column names.
+type resolver struct {
+	catalog *Catalog
+	changed bool
+}
+
+func (r *resolver) resolve(v any, s *scope) {
+	switch v := v.(type) {
+	case []any:
+		for _, c := range v {
+			r.resolve(c, s)
+		}
+	case node:
+		if kind(v) == "SELECT_NODE" {
+			s = r.scopeOf(v, s)
+			for _, item := range list(v, "select_list") {
+				r.name(item)
+			}
+		}
+		if kind(v) == "COLUMN_REF" {
+			r.column(v, s)
+			return
+		}
+		for _, c := range v {
+			r.resolve(c, s)
+		}
+	}
+}
+
+func (r *resolver) scopeOf(n node, outer *scope) *scope {
+	s := &scope{tables: map[string]*Table{}, outer: outer}
+	walk(n["from_table"], func(f node) bool {
+		if isQuery(f) {
+			return false
+		}
+		name := str(f, "alias")
+		var t *Table
+		if kind(f) == "BASE_TABLE" {
+			table := strings.ToLower(str(f, "table_name"))
+			if t = r.catalog.Tables[table]; name == "" {
+				name = table
+			}
+		}
+		if name = strings.ToLower(name); name != "" && f["class"] == nil {
+			s.tables[name] = t
+			s.order = append(s.order, name)
+		}
+		return f["class"] == nil
+	})
+	return s
+}
+
+// name gives a selected payload.id or payload.timestamp the name of its
+// field, as it would have if payload were a STRUCT.
+func (r *resolver) name(item any) {
+	n, _ := item.(node)
+	if kind(n) != "COLUMN_REF" || str(n, "alias") != "" {
+		return
+	}
+	names := list(n, "column_names")
+	if len(names) < 2 || !is(names[len(names)-2], "payload") {
+		return
+	}
+	last, _ := names[len(names)-1].(string)
+	if strings.EqualFold(last, "id") || strings.EqualFold(last, "timestamp") {
+		n["alias"] = last
+	}
+}
+
+func is(v any, name string) bool {
+	s, _ := v.(string)
+	return strings.EqualFold(s, name)
+}
+
+func (r *resolver) column(n node, s *scope) {
+	names := list(n, "column_names")
+	if len(names) >= 3 && is(names[1], "payload") {
+		alias, _ := names[0].(string)
+		if t, ok := s.find(alias); ok {
+			if name, ok := field(t, names[2]); ok {
+				r.set(n, append([]any{names[0], name}, names[3:]...))
+			}
+			return
+		}
+	}
+	if len(names) < 2 || !is(names[0], "payload") {
+		return
+	}
+	if _, ok := s.find("payload"); ok {
+		return // an alias, not our word
+	}
+	if name, ok := s.field(names[1]); ok {
+		r.set(n, append([]any{name}, names[2:]...))
+	}
+}
+
+func (r *resolver) set(n node, names []any) {
+	n["column_names"] = names
+	r.changed = true
+}
+
+func (s *scope) find(alias string) (*Table, bool) {
+	for ; s != nil; s = s.outer {
+		if t, ok := s.tables[strings.ToLower(alias)]; ok {
+			return t, true
+		}
+	}
+	return nil, false
+}
+
+// field finds the column of an unqualified payload field: in the innermost
+// table that has it, else by its plain name.
+func (s *scope) field(name any) (string, bool) {
+	guess, found := "", false
+	for ; s != nil; s = s.outer {
+		for _, alias := range s.order {
+			t := s.tables[alias]
+			c, ok := field(t, name)
+			if ok && t != nil && has(t, c) {
+				return c, true
+			}
+			if ok && !found {
+				guess, found = c, true
+			}
+		}
+	}
+	return guess, found
+}
+
+// field is the column of t that payload.name means; false where payload is a
+// column of its own that must be meant.
+func field(t *Table, name any) (string, bool) {
+	want, _ := name.(string)
+	if t == nil {
+		return want, true
+	}
+	for _, c := range t.Columns {
+		if c.Field != "" && strings.EqualFold(c.Field, want) {
+			return c.Name, true
+		}
+	}
+	if t.Records && (strings.EqualFold(want, "id") || strings.EqualFold(want, "timestamp")) {
+		return "payload." + want, true // no such field: DuckDB will say so
+	}
+	if !has(t, want) && has(t, "payload") {
+		return "", false
+	}
+	return want, true
+}
+
+func has(t *Table, column string) bool {
+	for _, c := range t.Columns {
+		if strings.EqualFold(c.Name, column) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,124 @@
+//go:build duckdb_arrow
+
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"skein/internal/batch"
+	"skein/internal/duck"
+	"skein/internal/fault"
+	nodev1 "skein/proto/node/v1"
+)
+
+// Source gives a fragment's splits as files on this machine.
+type Source interface {
+	// Open returns the local path of a split. The caller calls release when
+	// it has stopped reading.
+	Open(ctx context.Context, s *nodev1.Split) (path string, release func(), err error)
+}
+
+// Runner executes fragments.
+type Runner struct {
+	db     *duck.DB
+	source Source
+}
+
+// NewRunner returns a Runner over a DuckDB instance that may read where the
+// source's files lie.
+func NewRunner(db *duck.DB, source Source) *Runner { return &Runner{db: db, source: source} }
+
+// Run executes one fragment and streams its rows. Running it again gives the
+// same rows. Closing the reader stops the work and frees what it holds.
+func (r *Runner) Run(ctx context.Context, f *nodev1.Fragment) (batch.Reader, error) {
+	conn, err := r.db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	run := &running{conn: conn}
+	if err := run.start(ctx, r.source, f); err != nil {
+		run.Close()
+		return nil, fmt.Errorf("fragment %d: %w", f.Number, err)
+	}
+	return run, nil
+}
+
+// running is one executing fragment. It implements batch.Reader.
+type running struct {
+	conn     *duck.Conn
+	stream   *duck.Stream
+	releases []func()
+	closed   bool
+}
+
+func (r *running) start(ctx context.Context, source Source, f *nodev1.Fragment) error {
+	for _, t := range f.Tables {
+		paths, err := r.open(ctx, source, t)
+		if err != nil {
+			return err
+		}
+		if _, err := r.conn.Exec(ctx, viewSQL(t, paths)); err != nil {
+			return fmt.Errorf("table %s: %w", t.View, err)
+		}
+	}
+	var err error
+	r.stream, err = r.conn.Query(ctx, f.Sql)
+	return err
+}
+
+// open returns the local paths of a table's splits, group by group.
+func (r *running) open(ctx context.Context, source Source, t *nodev1.TableScan) ([][]string, error) {
+	paths := make([][]string, len(t.Groups))
+	for i, g := range t.Groups {
+		for _, s := range g.Splits {
+			path, release, err := source.Open(ctx, s)
+			if err != nil {
+				return nil, lost(t.View, s, err)
+			}
+			r.releases = append(r.releases, release)
+			paths[i] = append(paths[i], path)
+		}
+	}
+	return paths, nil
+}
+
+// lost classes the error of a split: that an object of the index is missing
+// is not the client's NotFound.
+func lost(table string, s *nodev1.Split, err error) error {
+	name := s.Path
+	if s.Hot != nil {
+		name = fmt.Sprintf("unflushed rows on node %s", s.Hot.NodeId)
+	}
+	err = fmt.Errorf("table %s: %s: %w", table, name, err)
+	if fault.CodeOf(err) == fault.NotFound {
+		return fault.Wrap(fault.Unavailable, err)
+	}
+	return err
+}
+
+// Schema implements batch.Reader.
+func (r *running) Schema() *arrow.Schema { return r.stream.Schema() }
+
+// Next implements batch.Reader.
+func (r *running) Next(ctx context.Context) (arrow.RecordBatch, error) { return r.stream.Next(ctx) }
+
+// Close implements batch.Reader.
+func (r *running) Close() error {
+	if r.closed {
+		return nil
+	}
+	r.closed = true
+	var err error
+	if r.stream != nil {
+		err = r.stream.Close()
+	}
+	r.conn.Close()
+	for _, release := range r.releases {
+		release()
+	}
+	return errors.Join(err)
+}
