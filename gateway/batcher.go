@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -22,6 +23,7 @@ const (
 type batcher struct {
 	coord   Coordinator
 	timeout time.Duration
+	place   string          // what a record's number counts: "line" or "record"
 	known   map[string]bool // tables that have taken a record of this stream
 	window  []entry
 	bytes   int
@@ -33,40 +35,38 @@ type entry struct {
 	number int // place in the stream, from 1
 }
 
-func (s *Service) newBatcher() *batcher {
-	return &batcher{coord: s.coord, timeout: s.opts.RequestTimeout, known: map[string]bool{}}
+func (s *Service) newBatcher(place string) *batcher {
+	return &batcher{coord: s.coord, timeout: s.opts.RequestTimeout, place: place, known: map[string]bool{}}
 }
 
-// add takes one more record; place and number tell where it stood. The first
-// record of a table is written alone, so that a missing table shows before
-// later records are stored.
-func (b *batcher) add(ctx context.Context, row record.Row, place string, number int) error {
+// add takes one more record and its number. The first record of a table is
+// written alone, so that a missing table shows before later records are
+// stored.
+func (b *batcher) add(ctx context.Context, row record.Row, number int) error {
 	first := !b.known[row.Table]
 	if first {
-		if err := b.flushAt(ctx, place); err != nil {
+		if err := b.flush(ctx); err != nil {
 			return err
 		}
 	}
 	b.window = append(b.window, entry{row, number})
 	b.bytes += len(row.ID) + len(row.Payload)
 	if first || len(b.window) >= batchRecordsMax || b.bytes >= batchBytesMax {
-		return b.flushAt(ctx, place)
+		return b.flush(ctx)
 	}
 	return nil
 }
 
 // refuse writes what came before a bad record and returns why it is bad.
-func (b *batcher) refuse(ctx context.Context, cause error, place string, number int) error {
-	if err := b.flushAt(ctx, place); err != nil {
+func (b *batcher) refuse(ctx context.Context, cause error, number int) error {
+	if err := b.flush(ctx); err != nil {
 		return err
 	}
-	return b.told(cause, place, number)
+	return b.told(cause, number)
 }
 
 // flush writes what is gathered.
-func (b *batcher) flush(ctx context.Context) error { return b.flushAt(ctx, "record") }
-
-func (b *batcher) flushAt(ctx context.Context, place string) error {
+func (b *batcher) flush(ctx context.Context) error {
 	stored := make([]bool, len(b.window))
 	var cause error
 	bad := 0
@@ -91,7 +91,7 @@ func (b *batcher) flushAt(ctx context.Context, place string) error {
 	if cause == nil {
 		return nil
 	}
-	return b.told(cause, place, bad)
+	return b.told(cause, bad)
 }
 
 // groups are the places in the window of each table's records, by first
@@ -148,22 +148,25 @@ func blames(err error) bool {
 
 // told adds to an error how many records are stored and, if known, where the
 // bad one stands.
-func (b *batcher) told(err error, place string, number int) error {
-	if number > 0 {
-		err = withDetail(fault.Newf(fault.CodeOf(err), "%s %d: %w", place, number, err), err, place, strconv.Itoa(number))
+func (b *batcher) told(err error, number int) error {
+	more := map[string]string{"records_written": strconv.FormatInt(b.written, 10)}
+	if number == 0 {
+		return annotate(err, "", more)
 	}
-	return withDetail(err, err, "records_written", strconv.FormatInt(b.written, 10))
+	more[b.place] = strconv.Itoa(number)
+	return annotate(err, fmt.Sprintf("%s %d: ", b.place, number), more)
 }
 
-// withDetail is err with the details and retry time of another error and one
-// more detail.
-func withDetail(err, other error, key, value string) error {
-	e := fault.Newf(fault.CodeOf(err), "%w", err)
-	for k, v := range fault.Details(other) {
-		e = e.With(k, v)
+// annotate is err with a longer message and more details.
+func annotate(err error, prefix string, more map[string]string) error {
+	e := fault.Newf(fault.CodeOf(err), "%s%w", prefix, err)
+	for _, details := range []map[string]string{fault.Details(err), more} {
+		for k, v := range details {
+			e = e.With(k, v)
+		}
 	}
-	if d := fault.RetryAfter(other); d > 0 {
+	if d := fault.RetryAfter(err); d > 0 {
 		e = e.RetryIn(d)
 	}
-	return e.With(key, value)
+	return e
 }

@@ -36,7 +36,7 @@ func (s *Service) writeOne(ctx context.Context, row record.Row) error {
 // WriteStream implements IngestService.
 func (s *Service) WriteStream(stream grpc.ClientStreamingServer[olapv1.WriteRequest, olapv1.WriteStreamResponse]) error {
 	ctx := stream.Context()
-	b := s.newBatcher()
+	b := s.newBatcher("record")
 	for n := 1; ; n++ {
 		req, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -47,9 +47,9 @@ func (s *Service) WriteStream(stream grpc.ClientStreamingServer[olapv1.WriteRequ
 		}
 		row, err := s.rowOf(req)
 		if err == nil {
-			err = b.add(ctx, row, "record", n)
+			err = b.add(ctx, row, n)
 		} else {
-			err = b.refuse(ctx, err, "record", n)
+			err = b.refuse(ctx, err, n)
 		}
 		if err != nil {
 			return fault.Status(err)

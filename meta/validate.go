@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"skein/internal/fault"
 )
@@ -50,8 +51,8 @@ func (c Commit) Validate() error {
 		if !storable(f.MinTime) || !storable(f.MaxTime) {
 			return fault.Newf(fault.InvalidArgument, "file %s: its times %s to %s leave years 1 to 9999", f.Path, f.MinTime, f.MaxTime)
 		}
-		if f.Path == "" || len(f.Path) > PathMax || f.Day == "" || f.Rows < 0 || f.Bytes < 0 {
-			return fault.Newf(fault.InvalidArgument, "file %.80q of commit %s: its path, its day %.20q, %d rows or %d bytes are not valid", f.Path, c.Unit, f.Day, f.Rows, f.Bytes)
+		if !f.valid() {
+			return fault.Newf(fault.InvalidArgument, "file %.80q of commit %s: its path, its id %.40q, its day %.20q, %d rows or %d bytes are not valid", f.Path, c.Unit, f.ID, f.Day, f.Rows, f.Bytes)
 		}
 		paths = append(paths, f.Path)
 	}
@@ -60,6 +61,12 @@ func (c Commit) Validate() error {
 		return fault.Newf(fault.InvalidArgument, "commit %s to table %s: a path is named twice", c.Unit, c.Table)
 	}
 	return nil
+}
+
+func (f File) valid() bool {
+	_, err := time.Parse(time.DateOnly, f.Day)
+	return err == nil && f.Path != "" && len(f.Path) <= PathMax && utf8.ValidString(f.Path) &&
+		utf8.ValidString(f.ID) && f.Rows >= 0 && f.Bytes >= 0
 }
 
 // Validate tells whether a driver can keep the unit, by nil or

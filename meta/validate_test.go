@@ -20,6 +20,8 @@ func TestCommitValidate(t *testing.T) {
 	for name, spoil := range map[string]func(*Commit){
 		"no unit":       func(c *Commit) { c.Unit = "" },
 		"no path":       func(c *Commit) { c.Add[0].Path = "" },
+		"id of bytes":   func(c *Commit) { c.Add[0].ID = "\xff" },
+		"bad day":       func(c *Commit) { c.Add[0].Day = "2024-13-15" },
 		"no day":        func(c *Commit) { c.Add[0].Day = "" },
 		"negative rows": func(c *Commit) { c.Add[0].Rows = -1 },
 		"far time":      func(c *Commit) { c.Time = far },

@@ -2,21 +2,22 @@ package planner
 
 import "context"
 
-// canonical returns the query's text as DuckDB writes its tree: fully
-// parenthesised. The text is used only if DuckDB reads it back as that same
-// tree; else the user's own text is, as long as nothing had to be rewritten.
-func (q *Query) canonical(ctx context.Context, e Engine, rewritten bool) (string, error) {
-	text, err := q.deserialize(ctx, e, q.tree)
-	if err == nil {
-		var again node
-		if again, err = serialize(ctx, e, text); err == nil && sameTree(q.tree["node"], again["node"]) {
-			return text, nil
-		}
-	}
+// textFor returns the text that fragments run: the user's own, as long as
+// nothing in its tree was rewritten. Else it is the tree as DuckDB writes it,
+// fully parenthesised, and only if DuckDB reads that back as the same tree.
+func (q *Query) textFor(ctx context.Context, e Engine, rewritten bool) (string, error) {
 	if !rewritten {
 		return q.text, nil
 	}
-	return "", refuse(Unsupported, -1, "this statement cannot be rewritten safely; name columns without payload., tables without schema, and give no parameters")
+	text, err := q.deserialize(ctx, e, q.tree)
+	if err != nil {
+		return "", err
+	}
+	again, err := serialize(ctx, e, text)
+	if err != nil || !sameTree(q.tree["node"], again["node"]) {
+		return "", refuse(Unsupported, -1, "this statement cannot be rewritten safely; name columns without payload., tables without schema, and give no parameters")
+	}
+	return text, nil
 }
 
 func (q *Query) deserialize(ctx context.Context, e Engine, statement node) (string, error) {

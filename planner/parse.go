@@ -82,7 +82,7 @@ func (q *Query) inspect() error {
 				q.Kind = ShowTables
 				return nil
 			}
-			return refuse(Unsupported, -1, "SHOW %s is not supported; SHOW TABLES and DESCRIBE table are", strings.Trim(str(show, "table_name"), `"`))
+			return refuse(Unsupported, -1, "this SHOW is not supported; SHOW TABLES and DESCRIBE table are")
 		}
 	}
 	params := map[string]bool{}

@@ -88,7 +88,7 @@ func (q *Query) rewrite(ctx context.Context, e Engine, c *Catalog, params []stri
 	}
 	r := resolver{catalog: c}
 	r.resolve(q.tree["node"], nil)
-	sql, err := q.canonical(ctx, e, len(params) > 0 || r.changed || q.qualified)
+	sql, err := q.textFor(ctx, e, len(params) > 0 || r.changed || q.qualified)
 	if err != nil {
 		return nil, nil, err
 	}

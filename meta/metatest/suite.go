@@ -36,11 +36,15 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 	}
 }
 
-// Failures tries a driver and returns the names of the cases that it fails,
-// without failing t. It shows that the suite notices what a broken driver does.
-func Failures(t *testing.T, open func(t *testing.T) meta.Store) []string {
+// Failures tries a driver by the named cases, or by all if none is named, and
+// returns the names of those that it fails, without failing t. It shows that
+// the suite notices what a broken driver does.
+func Failures(t *testing.T, open func(t *testing.T) meta.Store, cases ...string) []string {
 	var failed []string
 	for _, c := range suite() {
+		if len(cases) > 0 && !slices.Contains(cases, c.name) {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			r := &recorder{ctx: t.Context()}
 			store := open(t)

@@ -22,7 +22,7 @@ var ErrDamaged = fault.New(fault.Internal, "object is damaged")
 
 // Options of a Cache. Dir is needed.
 type Options struct {
-	Dir          string // made if missing; one process owns it
+	Dir          string // made if missing; one process owns it; not used for an objstore.Localer
 	BytesMax     int64  // of files that nobody holds; 10 GiB if zero
 	BytesHardMax int64  // of all files, held ones too; 4 x BytesMax if zero
 	PartBytes    int64  // of one range read; 8 MiB if zero
@@ -57,30 +57,33 @@ type Cache struct {
 }
 
 // New opens the cache, taking over the files that an earlier one left in the
-// directory. The caller closes it.
+// directory. A store that is an objstore.Localer needs no directory, and gets
+// none. The caller closes the cache.
 func New(store objstore.Store, options Options) (*Cache, error) {
-	options, err := options.complete()
+	local, isLocal := store.(objstore.Localer)
+	options, err := options.complete(isLocal)
 	if err != nil {
 		return nil, err
 	}
 	c := &Cache{
-		store: store, options: options, log: options.Logger,
+		store: store, local: local, options: options, log: options.Logger,
 		slots:   semaphore.NewWeighted(int64(options.LoadsMax)),
 		entries: map[id]*entry{}, keys: map[string]int{}, idle: list.New(),
 	}
-	c.local, _ = store.(objstore.Localer)
-	var found []found
-	if c.files, found, err = openFiles(options.Dir); err != nil {
-		return nil, err
+	var files []found
+	if !isLocal {
+		if c.files, files, err = openFiles(options.Dir); err != nil {
+			return nil, err
+		}
 	}
 	c.ctx, c.stop = context.WithCancel(context.Background())
-	c.adopt(found)
 	c.metrics = newMetrics(options.Registerer, func() float64 { return float64(c.Bytes()) })
+	c.adopt(files)
 	return c, nil
 }
 
-func (o Options) complete() (Options, error) {
-	if o.Dir == "" {
+func (o Options) complete(isLocal bool) (Options, error) {
+	if o.Dir == "" && !isLocal {
 		return o, fault.New(fault.InvalidArgument, "object cache: give it a directory")
 	}
 	dir, err := filepath.Abs(o.Dir)
@@ -117,6 +120,9 @@ func (c *Cache) Close() error {
 	c.mu.Unlock()
 	c.stop()
 	c.loads.Wait()
+	if c.files == nil {
+		return nil
+	}
 	return c.files.close()
 }
 
@@ -180,19 +186,22 @@ func (c *Cache) acquireLocal(key string, size int64) (*Handle, error) {
 // acquire holds the entry and waits for its load. Again means that the load
 // was given up by those who waited for it before.
 func (c *Cache) acquire(ctx context.Context, id id) (h *Handle, again bool, err error) {
-	e, err := c.hold(id)
+	e, load, err := c.hold(id)
 	if err != nil {
 		return nil, false, err
 	}
-	if load := e.load; load != nil {
+	if load != nil {
 		select {
 		case <-load.done:
 		case <-ctx.Done():
 			c.letGo(e)
 			return nil, false, fmt.Errorf("object %q: %w", id.key, ctx.Err())
 		}
+		if load.err != nil && c.ctx.Err() != nil {
+			return nil, false, errClosed
+		}
 		if load.err != nil {
-			return nil, load.abandoned && !c.isClosed(), load.err
+			return nil, load.abandoned, load.err
 		}
 	}
 	return &Handle{path: c.files.data(id), release: func() { c.letGo(e) }}, false, nil
@@ -216,13 +225,6 @@ func (c *Cache) Bytes() int64 {
 	return c.bytes
 }
 
-func (c *Cache) isClosed() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.closed
-}
-
 func damaged(key string, has, promised int64) error {
 	return fmt.Errorf("object %q has %d bytes where %d were promised: %w; restore it from a backup", key, has, promised, ErrDamaged)
 }
-

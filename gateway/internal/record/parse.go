@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -119,7 +120,7 @@ func CheckJSON(data []byte) error {
 		}
 		at += n
 	}
-	return placed(data, at, "invalid UTF-8")
+	return placed(data, at, "invalid UTF-8", "")
 }
 
 func syntaxError(data []byte) error {
@@ -132,17 +133,22 @@ func syntaxError(data []byte) error {
 	if !errors.As(err, &syntax) {
 		return fault.Newf(fault.InvalidArgument, "invalid JSON: %w", err)
 	}
-	at := max(int(syntax.Offset)-1, 0)
-	if int(syntax.Offset) >= len(data) {
-		at = len(data)
+	at := int(syntax.Offset)
+	if at > 0 && at < len(data) {
+		at-- // it counts the offending byte
 	}
-	return placed(data, at, "invalid JSON: "+syntax.Error())
+	return placed(data, at, "invalid JSON", ": "+syntax.Error())
 }
 
-func placed(data []byte, at int, msg string) error {
+// placed tells where in data something is wrong.
+func placed(data []byte, at int, what, why string) error {
 	line := 1 + bytes.Count(data[:at], []byte("\n"))
 	column := at - bytes.LastIndexByte(data[:at], '\n')
-	return fault.Newf(fault.InvalidArgument, "line %d, column %d: %s", line, column, msg).
+	place := fmt.Sprintf("column %d", column)
+	if line > 1 {
+		place = fmt.Sprintf("line %d, column %d", line, column)
+	}
+	return fault.Newf(fault.InvalidArgument, "%s at %s%s", what, place, why).
 		With("line", strconv.Itoa(line)).With("column", strconv.Itoa(column))
 }
 

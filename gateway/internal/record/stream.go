@@ -52,7 +52,7 @@ func (s *Stream) line() ([]byte, error) {
 			return nil, err
 		}
 		if len(bytes.TrimSpace(line)) > 0 {
-			return line, nil
+			return bytes.TrimRight(line, "\r\n"), nil
 		}
 		if err != nil {
 			return nil, err

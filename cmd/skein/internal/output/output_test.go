@@ -11,8 +11,8 @@ func TestFormats(t *testing.T) {
 	cases := map[string]string{
 		"table": `
 ┌──────────────┬────────┐
-│     name     │   n    │
-│   VARCHAR    │ BIGINT │
+│     name     │    n   │
+│    VARCHAR   │ BIGINT │
 ├──────────────┼────────┤
 │ a            │      1 │
 │ NULL         │    -20 │

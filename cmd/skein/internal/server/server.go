@@ -1,0 +1,355 @@
+//go:build duckdb_arrow
+
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	arrowflight "github.com/apache/arrow-go/v18/arrow/flight"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/reflection"
+
+	"skein/coordinator"
+	"skein/flight"
+	"skein/flight/node"
+	"skein/gateway"
+	"skein/gateway/auth"
+	"skein/internal/duck"
+	"skein/meta"
+	"skein/objstore/cache"
+	nodev1 "skein/proto/node/v1"
+	"skein/worker"
+)
+
+// stopWait is how long a stopping node lets running calls finish.
+const stopWait = 20 * time.Second
+
+// Server is a running node.
+type Server struct {
+	GRPCAddr, HTTPAddr string // as bound
+
+	config   Config
+	log      *slog.Logger
+	registry *prometheus.Registry
+	ready    atomic.Bool
+	tls      *tls.Config
+	auth     *auth.Auth
+
+	catalog meta.Store
+	db      *duck.DB
+	cache   *cache.Cache
+	pool    *node.Pool
+	worker  *worker.Worker
+	coord   *coordinator.Coordinator
+	grpc    *grpc.Server
+	flight  *flight.Server
+	http    *http.Server
+	failed  chan error
+	closers []func(context.Context) error // undone in reverse
+}
+
+// Start opens everything and serves. The caller calls Stop, also after a
+// failed Wait.
+func Start(ctx context.Context, c Config, version string, log *slog.Logger) (*Server, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{config: c, log: log, registry: prometheus.NewRegistry(), failed: make(chan error, 2)}
+	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := s.start(ctx, version); err != nil {
+		return nil, errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
+	}
+	s.ready.Store(true)
+	log.Info("serving", "grpc", s.GRPCAddr, "http", s.HTTPAddr, "data_dir", c.DataDir, "cluster", !c.embedded())
+	return s, nil
+}
+
+func (s *Server) start(ctx context.Context, version string) error {
+	if err := s.prepare(); err != nil {
+		return err
+	}
+	grpcListener, err := net.Listen("tcp", s.config.GRPCAddr)
+	if err != nil {
+		return fmt.Errorf("--grpc-addr: %w", err)
+	}
+	s.onStop(func(context.Context) error { return ignoreClosed(grpcListener.Close()) })
+	httpListener, err := net.Listen("tcp", s.config.HTTPAddr)
+	if err != nil {
+		return fmt.Errorf("--http-addr: %w", err)
+	}
+	s.onStop(func(context.Context) error { return ignoreClosed(httpListener.Close()) })
+	s.GRPCAddr, s.HTTPAddr = grpcListener.Addr().String(), httpListener.Addr().String()
+	if err := s.openEngine(ctx); err != nil {
+		return err
+	}
+	if err := s.openDoors(version); err != nil {
+		return err
+	}
+	go func() { s.failed <- s.grpc.Serve(grpcListener) }()
+	go func() { s.failed <- s.serveHTTP(httpListener) }()
+	s.onStop(s.stopDoors)
+	if err := s.coord.Start(ctx); err != nil {
+		return err
+	}
+	s.onStop(s.coord.Stop)
+	return nil
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// prepare makes the directories and reads the secrets.
+func (s *Server) prepare() (err error) {
+	if s.config.DataDir, err = filepath.Abs(s.config.DataDir); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(s.config.dir("tmp")); err != nil { // what a killed process left
+		return fmt.Errorf("--data-dir: %w", err)
+	}
+	for _, d := range []string{"", "tmp", "worker", "cache"} {
+		if err := os.MkdirAll(s.config.dir(d), 0o750); err != nil {
+			return fmt.Errorf("--data-dir: %w", err)
+		}
+	}
+	if s.config.AuthFile != "" {
+		if s.auth, err = auth.Load(s.config.AuthFile); err != nil {
+			return fmt.Errorf("--auth-file: %w", err)
+		}
+	}
+	if s.config.TLSCert != "" {
+		cert, err := tls.LoadX509KeyPair(s.config.TLSCert, s.config.TLSKey)
+		if err != nil {
+			return fmt.Errorf("--tls-cert: %w", err)
+		}
+		s.tls = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	}
+	return nil
+}
+
+func (s *Server) openEngine(ctx context.Context) error {
+	catalog, objects, err := openStores(ctx, s.config, s.registry, s.log)
+	if err != nil {
+		return err
+	}
+	s.catalog = catalog
+	s.onStop(func(context.Context) error { return errors.Join(catalog.Close(), objects.Close()) })
+	id, err := s.config.nodeID()
+	if err != nil {
+		return err
+	}
+	s.db, err = duck.Open(duck.Options{
+		MemoryLimit: s.memoryLimit(), Threads: s.config.Threads, TempDir: s.config.dir("tmp"),
+		AllowedDirs: []string{s.config.dir("objects"), s.config.dir("cache"), s.config.dir("worker"), s.config.dir("tmp")},
+	})
+	if err != nil {
+		return err
+	}
+	s.onStop(func(context.Context) error { s.db.Close(); return nil })
+	s.cache, err = cache.New(objects, cache.Options{Dir: s.config.dir("cache"), BytesMax: s.config.CacheBytes, Logger: s.log, Registerer: s.registry})
+	if err != nil {
+		return err
+	}
+	s.onStop(func(context.Context) error { return s.cache.Close() })
+	s.pool = node.NewPool(s.peerOptions())
+	s.onStop(func(context.Context) error { s.pool.Close(); return nil })
+	deps := coordinator.Deps{Meta: catalog, Objects: objects, DB: s.db, Log: s.log,
+		Remote: func(n meta.Node) coordinator.Worker { return s.pool.Worker(n.Address) }}
+	if s.isWorker() {
+		local, err := s.openWorker(id, objects)
+		if err != nil {
+			return err
+		}
+		deps.Local, deps.Loader = local, s.worker
+		local.stats = func(w time.Duration) *nodev1.StatsResponse { return s.coord.NodeStats(w) }
+	}
+	s.coord, err = coordinator.New(ctx, deps, coordinator.Options{Node: s.self(id)})
+	return err
+}
+
+func (s *Server) isWorker() bool {
+	return len(s.config.Roles) == 0 || slices.Contains(s.config.Roles, coordinator.RoleWorker)
+}
+
+// self is this node as it registers.
+func (s *Server) self(id string) meta.Node {
+	n := meta.Node{ID: id, Address: s.GRPCAddr, HTTPAddress: s.HTTPAddr, Roles: s.config.Roles, Started: time.Now().UTC()}
+	if s.config.AdvertiseAddr != "" {
+		n.Address = s.config.AdvertiseAddr
+	}
+	if len(n.Roles) == 0 {
+		n.Roles = []string{coordinator.RoleCoordinator, coordinator.RoleWorker}
+	}
+	return n
+}
+
+func (s *Server) openWorker(id string, objects closingObjects) (*localWorker, error) {
+	w, err := worker.New(worker.Deps{Meta: s.catalog, Objects: objects, DB: s.db, Log: s.log, Registerer: s.registry},
+		worker.Options{NodeID: id, Dir: s.config.dir("worker")})
+	if err != nil {
+		return nil, err
+	}
+	s.worker = w
+	s.onStop(w.Close)
+	source := &worker.Splits{NodeID: id, Dir: s.config.dir("tmp"), Hot: w.HotPath,
+		Object: func(ctx context.Context, key string, size int64) (string, func(), error) {
+			h, err := s.cache.Acquire(ctx, key, size)
+			if err != nil {
+				return "", nil, err
+			}
+			return h.Path(), h.Release, nil
+		},
+		Fetch: func(ctx context.Context, address string, r *nodev1.ReadHotRequest) (io.ReadCloser, error) {
+			return s.pool.Worker(address).ReadHot(ctx, r)
+		}}
+	return &localWorker{Worker: w, Runner: worker.NewRunner(s.db, source)}, nil
+}
+
+func (s *Server) peerOptions() node.Options {
+	o := node.Options{}
+	if creds := s.auth.NodeCredentials(); creds != nil {
+		o.Dial = append(o.Dial, grpc.WithPerRPCCredentials(creds))
+	}
+	if s.tls != nil {
+		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	return o
+}
+
+func (s *Server) openDoors(version string) error {
+	opts := flight.ServerOptions(flight.GRPCOptions{})
+	unary := []grpc.UnaryServerInterceptor{gateway.RecoverUnary(s.log)}
+	stream := []grpc.StreamServerInterceptor{gateway.RecoverStream(s.log)}
+	if s.auth != nil {
+		unary = append(unary, s.auth.UnaryInterceptor())
+		stream = append(stream, s.auth.StreamInterceptor())
+	}
+	opts = append(opts, grpc.ChainUnaryInterceptor(unary...), grpc.ChainStreamInterceptor(stream...))
+	if s.tls != nil {
+		opts = append(opts, grpc.Creds(credentials.NewTLS(s.tls)))
+	}
+	s.grpc = grpc.NewServer(opts...)
+	service := gateway.NewService(s.coord, gateway.Options{})
+	service.Register(s.grpc)
+	var fragments flight.Fragments
+	if s.worker != nil {
+		nodes := node.NewServer(s.localWorker(), s.nodeStats, s.auth.ClusterSecret())
+		nodes.Register(s.grpc)
+		fragments = nodes
+	}
+	s.flight = flight.NewServer(s.coord, fragments, flight.Options{Version: version, Authenticator: authenticator(s.auth)})
+	arrowflight.RegisterFlightServiceServer(s.grpc, s.flight)
+	healthpb.RegisterHealthServer(s.grpc, health.NewServer())
+	reflection.Register(s.grpc)
+	handler, err := gateway.NewHandler(service, gateway.HandlerOptions{Auth: s.auth, Registry: s.registry, Ready: s.ready.Load, Log: s.log})
+	if err != nil {
+		return err
+	}
+	s.http = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, TLSConfig: s.tls}
+	return nil
+}
+
+func (s *Server) localWorker() *localWorker {
+	w, _ := s.coord.Local.(*localWorker)
+	return w
+}
+
+func (s *Server) nodeStats(_ context.Context, window time.Duration) (*nodev1.StatsResponse, error) {
+	return s.coord.NodeStats(window), nil
+}
+
+// authenticator gives Flight's handshake the users of the auth file.
+func authenticator(a *auth.Auth) flight.Authenticator {
+	if a == nil {
+		return nil
+	}
+	return issuer{a}
+}
+
+type issuer struct{ *auth.Auth }
+
+// Basic implements flight.Authenticator.
+func (i issuer) Basic(user, password string) (string, error) {
+	p, err := i.Auth.Basic(user, password)
+	if err != nil {
+		return "", err
+	}
+	return i.Issue(p), nil
+}
+
+func (s *Server) serveHTTP(l net.Listener) error {
+	if s.tls != nil {
+		return s.http.ServeTLS(l, "", "")
+	}
+	return s.http.Serve(l)
+}
+
+func (s *Server) memoryLimit() string {
+	if s.config.MemoryBytes <= 0 {
+		return "60%"
+	}
+	return fmt.Sprintf("%dMiB", max(s.config.MemoryBytes>>20, 1))
+}
+
+func (s *Server) onStop(f func(context.Context) error) { s.closers = append(s.closers, f) }
+
+// Wait returns when ctx ends, or with the error of a port that failed.
+func (s *Server) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-s.failed:
+		return err
+	}
+}
+
+// stopDoors lets running calls finish for a while, then ends them.
+func (s *Server) stopDoors(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, stopWait)
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = s.http.Close()
+	}
+	stopped := make(chan struct{})
+	go func() { s.grpc.GracefulStop(); close(stopped) }()
+	select {
+	case <-stopped:
+	case <-ctx.Done():
+		s.grpc.Stop()
+		<-stopped
+	}
+	s.flight.Close()
+	return err
+}
+
+// Stop leaves the cluster, ends the doors, flushes and closes everything.
+func (s *Server) Stop(ctx context.Context) error {
+	s.ready.Store(false)
+	var errs []error
+	for _, f := range slices.Backward(s.closers) {
+		errs = append(errs, f(ctx))
+	}
+	s.closers = nil
+	return errors.Join(errs...)
+}

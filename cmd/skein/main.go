@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"skein/internal/fault"
+)
+
+// The exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1 // the operation failed
+	exitUsage  = 2 // the command line, environment or configuration file is wrong
+)
+
+const description = `Skein is a distributed OLAP engine: SQL over Parquet, in one process on a laptop or on many nodes.
+
+    skein serve                                    # a server, data in ./skein-data
+    skein load --table orders 'data/*.parquet'     # a table from files
+    skein sql -c 'SELECT count(*) FROM orders'     # a query
+    skein sql                                      # a shell
+
+Every command tells more: skein COMMAND --help.`
+
+type commands struct {
+	Serve   serveCmd   `cmd:"" help:"Run a server."`
+	SQL     sqlCmd     `cmd:"" name:"sql" help:"Run SQL, from the command line, a file, a pipe or a shell."`
+	Load    loadCmd    `cmd:"" help:"Load Parquet, CSV or JSON files into a table."`
+	Tables  tablesCmd  `cmd:"" help:"List tables, or describe one."`
+	Nodes   nodesCmd   `cmd:"" help:"List the cluster's nodes."`
+	Version versionCmd `cmd:"" help:"Print the version of skein and of what it is built with."`
+}
+
+// terminal is where a command reads and writes.
+type terminal struct {
+	in       *os.File
+	out, err *os.File
+}
+
+func main() {
+	os.Exit(run(os.Args[1:], &terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
+}
+
+func run(args []string, t *terminal) int {
+	var cmds commands
+	parser, err := kong.New(&cmds,
+		kong.Name("skein"), kong.Description(description), kong.Writers(t.out, t.err),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}), kong.Bind(t),
+	)
+	if err != nil {
+		panic("BUG: command line: " + err.Error())
+	}
+	ctx, err := parser.Parse(args)
+	if err != nil {
+		return fail(t.err, usageError{fmt.Errorf("%w (see %s --help)", err, commandOf(err))})
+	}
+	return fail(t.err, ctx.Run())
+}
+
+// commandOf names the command whose line could not be parsed.
+func commandOf(err error) string {
+	var p *kong.ParseError
+	if errors.As(err, &p) && p.Context != nil {
+		if n := p.Context.Selected(); n != nil {
+			return n.FullPath()
+		}
+	}
+	return "skein"
+}
+
+// usageError is a mistake in how the command was called.
+type usageError struct{ error }
+
+func (u usageError) Unwrap() error { return u.error }
+
+// fail prints err, if any, and returns the exit code.
+func fail(w io.Writer, err error) int {
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(w, "skein: %s\n", explain(err))
+	if errors.As(err, new(usageError)) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// explain is err in one line; only a mistake in SQL takes more.
+func explain(err error) string {
+	var s *sqlError
+	switch {
+	case errors.As(err, &s):
+		return s.Error()
+	case fault.CodeOf(err) == fault.Canceled:
+		return "interrupted"
+	}
+	return strings.Join(strings.Fields(err.Error()), " ")
+}
+
+// interruptible ends its context at the first Ctrl-C or SIGTERM; the second
+// ends the process. The caller calls stop.
+func interruptible() (ctx context.Context, stop context.CancelFunc) {
+	ctx, stop = signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}

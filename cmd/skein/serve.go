@@ -1,0 +1,59 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/alecthomas/kong"
+
+	"skein/cmd/skein/internal/config"
+)
+
+// serveCmd runs a server.
+type serveCmd struct {
+	Config string `help:"YAML file with values for these flags; its keys are the flags' names without dashes in front. Flags beat the environment, the environment beats the file." env:"SKEIN_CONFIG" placeholder:"FILE"`
+
+	DataDir       string   `help:"Directory of everything this node keeps." default:"./skein-data" env:"SKEIN_DATA_DIR" placeholder:"DIR"`
+	GRPCAddr      string   `name:"grpc-addr" help:"Where Flight SQL, gRPC and other nodes connect." default:"127.0.0.1:8815" env:"SKEIN_GRPC_ADDR" placeholder:"HOST:PORT"`
+	HTTPAddr      string   `name:"http-addr" help:"Where REST, the console, /metrics, /healthz and /readyz are." default:"127.0.0.1:8080" env:"SKEIN_HTTP_ADDR" placeholder:"HOST:PORT"`
+	AdvertiseAddr string   `help:"gRPC address that other nodes use to reach this one; --grpc-addr if not given." env:"SKEIN_ADVERTISE_ADDR" placeholder:"HOST:PORT"`
+	Roles         []string `help:"What this node does: coordinator, worker or both." enum:"coordinator,worker" default:"coordinator,worker" env:"SKEIN_ROLES" placeholder:"ROLE,..."`
+	NodeID        string   `help:"Name of this node, unique in the cluster; made once and kept in DATA-DIR/node-id if not given." env:"SKEIN_NODE_ID" placeholder:"NAME"`
+
+	Redis           string   `help:"Redis that holds the cluster's metadata, a URL; redis://H:P/0, rediss://, redis-sentinel://H1:P,H2:P/NAME, redis-cluster://H1:P,H2:P. Without it the catalog is a file in DATA-DIR." env:"SKEIN_REDIS" placeholder:"URL" group:"Cluster:"`
+	S3              []string `name:"s3" help:"URL of the object store, such as http://minio:9000; repeat it for a pool. Without it objects are files in DATA-DIR." env:"SKEIN_S3" placeholder:"URL" group:"Cluster:"`
+	S3Backup        string   `name:"s3-backup" help:"URL of the object store that backups go to." env:"SKEIN_S3_BACKUP" placeholder:"URL" group:"Cluster:"`
+	S3AccessKey     string   `name:"s3-access-key" help:"Access key of the object stores." env:"SKEIN_S3_ACCESS_KEY" placeholder:"TEXT" group:"Cluster:"`
+	S3SecretKey     string   `name:"s3-secret-key" help:"Secret key. Other users of this machine can see a command line: prefer the environment or --s3-secret-key-file." env:"SKEIN_S3_SECRET_KEY" placeholder:"TEXT" group:"Cluster:"`
+	S3SecretKeyFile string   `name:"s3-secret-key-file" help:"File that holds the secret key." env:"SKEIN_S3_SECRET_KEY_FILE" placeholder:"FILE" group:"Cluster:"`
+	Bucket          string   `help:"Bucket of the data." default:"olap-data" env:"SKEIN_BUCKET" placeholder:"NAME" group:"Cluster:"`
+	BackupBucket    string   `help:"Bucket of the backups." default:"olap-backup" env:"SKEIN_BACKUP_BUCKET" placeholder:"NAME" group:"Cluster:"`
+
+	AuthFile string `help:"YAML file of users, tokens and the cluster's secret." env:"SKEIN_AUTH_FILE" placeholder:"FILE" group:"Security:"`
+	TLSCert  string `name:"tls-cert" help:"PEM file of this server's certificate." env:"SKEIN_TLS_CERT" placeholder:"FILE" group:"Security:"`
+	TLSKey   string `name:"tls-key" help:"PEM file of its key." env:"SKEIN_TLS_KEY" placeholder:"FILE" group:"Security:"`
+	Insecure bool   `help:"Allow addresses that other machines reach without --auth-file: everybody there may read and change everything." env:"SKEIN_INSECURE" group:"Security:"`
+
+	MemoryLimit byteSize `help:"Memory for queries and buffers, with a unit, such as 4GB; 60% of the machine's if not given." env:"SKEIN_MEMORY_LIMIT" placeholder:"SIZE" group:"Resources:"`
+	Threads     int      `help:"Threads for queries; one for each core if not given." env:"SKEIN_THREADS" placeholder:"N" group:"Resources:"`
+	CacheSize   byteSize `help:"Disk space for objects read from --s3." default:"10GiB" env:"SKEIN_CACHE_SIZE" placeholder:"SIZE" group:"Resources:"`
+
+	LogLevel  string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"SKEIN_LOG_LEVEL" placeholder:"LEVEL" group:"Logs:"`
+	LogFormat string `help:"text or json." enum:"text,json" default:"text" env:"SKEIN_LOG_FORMAT" placeholder:"NAME" group:"Logs:"`
+}
+
+// Help is shown by kong.
+func (*serveCmd) Help() string {
+	return `With no flags: a complete server in one process, with its data in ./skein-data. With --redis and --s3: a
+node of a cluster; nodes find each other through Redis.
+
+    skein serve
+    skein serve --data-dir /var/lib/skein --config /etc/skein.yaml
+    SKEIN_S3_SECRET_KEY=… skein serve --redis redis://db:6379/0 --s3 http://minio:9000 --s3-access-key skein \
+        --grpc-addr 10.0.0.1:8815 --auth-file /etc/skein/auth.yaml`
+}
+
+// BeforeResolve is called by kong.
+func (*serveCmd) BeforeResolve(ctx *kong.Context) error { return config.Load(ctx, "config") }
+
+// Run is called by kong.
+func (*serveCmd) Run() error { return errors.New("serve: not wired yet") }

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+)
+
+// Validate is called by kong.
+func (c *serveCmd) Validate() error {
+	for _, a := range []struct{ flag, addr string }{{"--grpc-addr", c.GRPCAddr}, {"--http-addr", c.HTTPAddr}} {
+		host, _, err := net.SplitHostPort(a.addr)
+		if err != nil {
+			return fmt.Errorf("%s %s: want HOST:PORT, such as 127.0.0.1:8815", a.flag, a.addr)
+		}
+		if !isLoopback(host) && c.AuthFile == "" && !c.Insecure {
+			return fmt.Errorf("%s %s can be reached from other machines and there is no authentication: "+
+				"give --auth-file FILE, or listen on 127.0.0.1, or accept it with --insecure", a.flag, a.addr)
+		}
+	}
+	if c.AdvertiseAddr != "" {
+		if host, port, err := net.SplitHostPort(c.AdvertiseAddr); err != nil || host == "" || port == "" {
+			return fmt.Errorf("--advertise-addr %s: want HOST:PORT that other nodes can reach", c.AdvertiseAddr)
+		}
+	}
+	switch {
+	case (c.TLSCert == "") != (c.TLSKey == ""):
+		return errors.New("--tls-cert and --tls-key need each other")
+	case c.S3SecretKey != "" && c.S3SecretKeyFile != "":
+		return errors.New("--s3-secret-key and --s3-secret-key-file exclude each other")
+	case c.Redis != "" && len(c.S3) == 0:
+		return errors.New("--redis needs --s3: the nodes of a cluster share one object store")
+	case c.S3Backup != "" && len(c.S3) == 0:
+		return errors.New("--s3-backup needs --s3")
+	case len(c.S3) > 0 && (c.S3AccessKey == "" || c.S3SecretKey == "" && c.S3SecretKeyFile == ""):
+		return errors.New("--s3 needs --s3-access-key and one of --s3-secret-key-file, SKEIN_S3_SECRET_KEY, --s3-secret-key")
+	case len(c.Roles) == 0:
+		return errors.New("--roles needs at least one of coordinator, worker")
+	case c.Threads < 0:
+		return errors.New("--threads must not be negative")
+	}
+	return nil
+}
+
+// isLoopback tells whether only this machine reaches the host of a listener;
+// an empty host is every address.
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}

@@ -1,0 +1,179 @@
+package node
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	arrowflight "github.com/apache/arrow-go/v18/arrow/flight"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"skein/flight/internal/wire"
+	"skein/internal/batch"
+	"skein/internal/fault"
+	nodev1 "skein/proto/node/v1"
+)
+
+// Worker is what a node does for its peers. Remote is one at the other end.
+type Worker interface {
+	// Append stores records durably.
+	Append(ctx context.Context, r *nodev1.AppendRequest) error
+	// Hot tells which rows may not be in the index yet.
+	Hot(ctx context.Context, r *nodev1.HotRequest) (*nodev1.HotResponse, error)
+	// ReadHot returns one hot unit as a Parquet file; the caller closes it.
+	ReadHot(ctx context.Context, r *nodev1.ReadHotRequest) (io.ReadCloser, error)
+	// Flush commits a table's buffer now; all tables' if the name is empty.
+	Flush(ctx context.Context, table string) error
+	// Discard forgets the buffered rows of a dropped table.
+	Discard(ctx context.Context, tableUID string) error
+	// Run executes a fragment; the caller closes the reader, which stops it.
+	// ctx lives until then. Running one twice is harmless.
+	Run(ctx context.Context, f *nodev1.Fragment) (batch.Reader, error)
+}
+
+// StatsFunc counts what this node did in the window before now.
+type StatsFunc func(ctx context.Context, window time.Duration) (*nodev1.StatsResponse, error)
+
+// secretKey is the metadata that carries the cluster's secret.
+const secretKey = "skein-cluster"
+
+// chunkBytes is the size of the chunks of a hot unit.
+const chunkBytes = 1 << 20
+
+// Server offers a worker to the node's peers.
+type Server struct {
+	nodev1.UnimplementedNodeServiceServer
+	worker Worker
+	stats  StatsFunc
+	secret string
+}
+
+// NewServer returns a server over w. Callers must present secret, unless it is
+// empty: leave it so only where nobody else can reach the port, because a
+// fragment is SQL that is run as it is.
+func NewServer(w Worker, stats StatsFunc, secret string) *Server {
+	return &Server{worker: w, stats: stats, secret: secret}
+}
+
+// Register adds the node service to a gRPC server. Fragments come by Flight:
+// give the server to the Flight door, too.
+func (s *Server) Register(r grpc.ServiceRegistrar) { nodev1.RegisterNodeServiceServer(r, s) }
+
+func (s *Server) authorize(ctx context.Context) error {
+	if s.secret == "" {
+		return nil
+	}
+	md, _ := metadata.FromIncomingContext(ctx)
+	for _, v := range md.Get(secretKey) {
+		if subtle.ConstantTimeCompare([]byte(v), []byte(s.secret)) == 1 {
+			return nil
+		}
+	}
+	return fault.New(fault.Unauthenticated, "only nodes of the cluster may call this: give all nodes the same secret")
+}
+
+// Match tells whether a Flight ticket is one of a fragment.
+func (s *Server) Match(ticket []byte) bool { return isTicket(ticket) }
+
+// DoGet runs the fragment of a ticket and streams its result.
+func (s *Server) DoGet(t *arrowflight.Ticket, stream arrowflight.FlightService_DoGetServer) error {
+	ctx := stream.Context()
+	if err := s.authorize(ctx); err != nil {
+		return fault.Status(err)
+	}
+	f, err := parseTicket(t.GetTicket())
+	if err != nil {
+		return fault.Status(err)
+	}
+	r, err := s.worker.Run(ctx, f)
+	if err != nil {
+		return fault.Status(err)
+	}
+	return fault.Status(wire.Send(ctx, stream, r))
+}
+
+// Append implements the node service.
+func (s *Server) Append(ctx context.Context, r *nodev1.AppendRequest) (*nodev1.AppendResponse, error) {
+	return answer(s, ctx, &nodev1.AppendResponse{}, func() error { return s.worker.Append(ctx, r) })
+}
+
+// Hot implements the node service.
+func (s *Server) Hot(ctx context.Context, r *nodev1.HotRequest) (res *nodev1.HotResponse, err error) {
+	if err := s.authorize(ctx); err != nil {
+		return nil, fault.Status(err)
+	}
+	res, err = s.worker.Hot(ctx, r)
+	return res, fault.Status(err)
+}
+
+// Flush implements the node service.
+func (s *Server) Flush(ctx context.Context, r *nodev1.FlushRequest) (*nodev1.FlushResponse, error) {
+	return answer(s, ctx, &nodev1.FlushResponse{}, func() error { return s.worker.Flush(ctx, r.GetTable()) })
+}
+
+// Discard implements the node service.
+func (s *Server) Discard(ctx context.Context, r *nodev1.DiscardRequest) (*nodev1.DiscardResponse, error) {
+	return answer(s, ctx, &nodev1.DiscardResponse{}, func() error { return s.worker.Discard(ctx, r.GetTableUid()) })
+}
+
+// Stats implements the node service.
+func (s *Server) Stats(ctx context.Context, r *nodev1.StatsRequest) (res *nodev1.StatsResponse, err error) {
+	if err := s.authorize(ctx); err != nil {
+		return nil, fault.Status(err)
+	}
+	if s.stats == nil {
+		return nil, fault.Status(fault.New(fault.Unimplemented, "this node counts nothing"))
+	}
+	res, err = s.stats(ctx, time.Duration(r.GetWindowSeconds())*time.Second)
+	return res, fault.Status(err)
+}
+
+// ReadHot implements the node service.
+func (s *Server) ReadHot(r *nodev1.ReadHotRequest, stream grpc.ServerStreamingServer[nodev1.ReadHotResponse]) error {
+	ctx := stream.Context()
+	if err := s.authorize(ctx); err != nil {
+		return fault.Status(err)
+	}
+	file, err := s.worker.ReadHot(ctx, r)
+	if err != nil {
+		return fault.Status(err)
+	}
+	err = sendChunks(stream, file)
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+	return fault.Status(err)
+}
+
+func sendChunks(stream grpc.ServerStreamingServer[nodev1.ReadHotResponse], r io.Reader) error {
+	buf := make([]byte, chunkBytes)
+	for {
+		n, err := io.ReadFull(r, buf)
+		if n > 0 {
+			if err := stream.Send(&nodev1.ReadHotResponse{Data: buf[:n]}); err != nil {
+				return err
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("read hot unit: %w", err)
+		}
+	}
+}
+
+// answer does one call that gives nothing back.
+func answer[T any](s *Server, ctx context.Context, res T, do func() error) (none T, err error) {
+	if err := s.authorize(ctx); err != nil {
+		return none, fault.Status(err)
+	}
+	if err := do(); err != nil {
+		return none, fault.Status(err)
+	}
+	return res, nil
+}

@@ -1,0 +1,158 @@
+package redismeta
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/redis/go-redis/v9"
+
+	"skein/meta"
+)
+
+// fileRecord is a file as the index keeps it; its path is the field.
+type fileRecord struct {
+	ID            string `json:"id"`
+	HasID         bool   `json:"has_id"`
+	Day           string `json:"day"`
+	SchemaVersion int    `json:"schema_version"`
+	Rows          int64  `json:"rows"`
+	Bytes         int64  `json:"bytes"`
+	MinTime       string `json:"min_time"` // as meta.FormatTime
+	MaxTime       string `json:"max_time"`
+	NullTimes     bool   `json:"null_times"`
+	Unit          string `json:"unit"`
+}
+
+func recordOf(f meta.File) fileRecord {
+	return fileRecord{
+		ID: f.ID, HasID: f.HasID, Day: f.Day, SchemaVersion: f.SchemaVersion, Rows: f.Rows, Bytes: f.Bytes,
+		MinTime: meta.FormatTime(f.MinTime), MaxTime: meta.FormatTime(f.MaxTime), NullTimes: f.NullTimes, Unit: f.Unit,
+	}
+}
+
+func decodeFile(path, text string) (meta.File, error) {
+	var d decoder
+	var r fileRecord
+	d.json(text, &r)
+	f := meta.File{
+		Path: path, ID: r.ID, HasID: r.HasID, Day: r.Day, SchemaVersion: r.SchemaVersion, Rows: r.Rows, Bytes: r.Bytes,
+		MinTime: d.time(r.MinTime), MaxTime: d.time(r.MaxTime), NullTimes: r.NullTimes, Unit: r.Unit,
+	}
+	return f, d.err
+}
+
+// Commit implements meta.Store.
+func (s *Store) Commit(ctx context.Context, c meta.Commit) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	k := keysOf(c.Table)
+	args := []any{c.TableUID, c.Unit, meta.FormatTime(c.Time), k.byIDDay, len(c.Remove)}
+	for _, path := range c.Remove {
+		args = append(args, path)
+	}
+	for _, f := range c.Add {
+		r := recordOf(f)
+		text, err := json.Marshal(r)
+		if err != nil {
+			return fmt.Errorf("file %s: %w", f.Path, err)
+		}
+		args = append(args, f.Path, idDay(f), f.Rows, f.Bytes, r.MinTime, r.MaxTime, text)
+	}
+	answer, path, err := s.run(ctx, s.scripts.commit,
+		[]string{k.schema, k.stats, k.files, k.version, k.units, k.open, k.oldest, k.newest, k.lastWrite}, args...)
+	switch {
+	case err != nil:
+		return err
+	case answer == "missing":
+		return missing(c.Table)
+	case answer == "conflict":
+		return fmt.Errorf("table %s: file %s is not in the index: %w", c.Table, path, meta.ErrConflict)
+	}
+	return nil
+}
+
+// OpenUnit implements meta.Store.
+func (s *Store) OpenUnit(ctx context.Context, table, tableUID string, u meta.OpenUnit) error {
+	if err := u.Validate(); err != nil {
+		return err
+	}
+	k := keysOf(table)
+	answer, _, err := s.run(ctx, s.scripts.open, []string{k.schema, k.units, k.open, k.version}, tableUID, u.Unit, u.Node)
+	if err == nil && answer == "missing" {
+		return missing(table)
+	}
+	return err
+}
+
+// ForgetUnits implements meta.Store.
+func (s *Store) ForgetUnits(ctx context.Context, table string, units []string) error {
+	k := keysOf(table)
+	args := make([]any, len(units))
+	for i, u := range units {
+		args[i] = u
+	}
+	_, _, err := s.run(ctx, s.scripts.forget, []string{k.units, k.version}, args...)
+	return err
+}
+
+// Version implements meta.Store.
+func (s *Store) Version(ctx context.Context, table string) (int64, error) {
+	var version int64
+	err := s.call(ctx, func(ctx context.Context) (err error) {
+		version, err = s.client.Get(ctx, keysOf(table).version).Int64()
+		if errors.Is(err, redis.Nil) {
+			return nil // a table has a version from the start
+		}
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	if version == 0 {
+		return 0, missing(table)
+	}
+	return version, nil
+}
+
+// Listing implements meta.Store.
+func (s *Store) Listing(ctx context.Context, table string) (meta.Listing, error) {
+	k := keysOf(table)
+	var version *redis.StringCmd
+	var files, open *redis.MapStringStringCmd
+	var units *redis.StringSliceCmd
+	err := s.read(ctx, func(ctx context.Context, p redis.Pipeliner) {
+		version = p.Get(ctx, k.version)
+		files, open = p.HGetAll(ctx, k.files), p.HGetAll(ctx, k.open)
+		units = p.HKeys(ctx, k.units)
+	})
+	if err != nil {
+		return meta.Listing{}, err
+	}
+	if version.Val() == "" {
+		return meta.Listing{}, missing(table)
+	}
+	var d decoder
+	l := meta.Listing{Version: d.int(version.Val(), 64), Units: make(map[string]bool, len(units.Val()))}
+	for path, text := range files.Val() {
+		f, err := decodeFile(path, text)
+		d.keep(err)
+		l.Files = append(l.Files, f)
+	}
+	for _, unit := range units.Val() {
+		l.Units[unit] = true
+	}
+	for unit, node := range open.Val() {
+		l.Open = append(l.Open, meta.OpenUnit{Node: node, Unit: unit})
+	}
+	if d.err != nil {
+		return meta.Listing{}, fmt.Errorf("index of table %s is damaged in redis %s: %w", table, s.address, d.err)
+	}
+	slices.SortFunc(l.Files, func(a, b meta.File) int { return cmp.Compare(a.Path, b.Path) })
+	slices.SortFunc(l.Open, meta.OpenUnit.Compare)
+	return l, nil
+}

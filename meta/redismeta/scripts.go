@@ -1,0 +1,188 @@
+package redismeta
+
+import "github.com/redis/go-redis/v9"
+
+// scripts are the changes of several keys. Each answers with a word: ok,
+// missing, exists, conflict, stale.
+type scripts struct {
+	create, update, drop, commit, open, forget, beat, reap, ring *redis.Script
+}
+
+func newScripts() scripts {
+	return scripts{
+		create: redis.NewScript(growLua + createLua),
+		update: redis.NewScript(updateLua),
+		drop:   redis.NewScript(dropLua),
+		commit: redis.NewScript(growLua + commitLua),
+		open:   redis.NewScript(growLua + openLua),
+		forget: redis.NewScript(growLua + forgetLua),
+		beat:   redis.NewScript(beatLua),
+		reap:   redis.NewScript(reapLua),
+		ring:   redis.NewScript(ringLua),
+	}
+}
+
+// growLua raises a version to the clock's microseconds at least, which is
+// beyond the versions of earlier tables of the name.
+const growLua = `
+local function grow(key)
+  local now = redis.call('TIME')
+  local version = now[1] * 1000000 + now[2]
+  local old = tonumber(redis.call('GET', key) or '0')
+  if version <= old then version = old + 1 end
+  redis.call('SET', key, string.format('%.0f', version))
+end
+`
+
+// KEYS: tables:list schema config stats created_at version
+// ARGV: request name uid revision schemas created, then config's fields
+const createLua = `
+if redis.call('EXISTS', KEYS[2]) == 1 then
+  if redis.call('HGET', KEYS[2], 'op') == ARGV[1] then return 'ok' end
+  return 'exists'
+end
+redis.call('SADD', KEYS[1], ARGV[2])
+redis.call('HSET', KEYS[2], 'op', ARGV[1], 'uid', ARGV[3], 'revision', ARGV[4], 'schemas', ARGV[5])
+redis.call('HSET', KEYS[3], unpack(ARGV, 7))
+redis.call('HSET', KEYS[4], 'record_count', '0', 'file_count', '0', 'size_bytes', '0', 'oldest_record', '', 'newest_record', '')
+redis.call('SET', KEYS[5], ARGV[6])
+grow(KEYS[6])
+return 'ok'
+`
+
+// KEYS: schema config
+// ARGV: request uid revision next schemas, then config's fields
+const updateLua = `
+local uid = redis.call('HGET', KEYS[1], 'uid')
+if not uid then return 'missing' end
+if redis.call('HGET', KEYS[1], 'op') == ARGV[1] then return 'ok' end
+if uid ~= ARGV[2] or redis.call('HGET', KEYS[1], 'revision') ~= ARGV[3] then return 'conflict' end
+redis.call('HSET', KEYS[1], 'op', ARGV[1], 'revision', ARGV[4], 'schemas', ARGV[5])
+redis.call('DEL', KEYS[2])
+redis.call('HSET', KEYS[2], unpack(ARGV, 6))
+return 'ok'
+`
+
+// KEYS: receipt tables:list schema version, then all other keys of the table
+// ARGV: name uid version
+const dropLua = `
+if redis.call('HGET', KEYS[3], 'uid') ~= ARGV[2] then
+  if redis.call('EXISTS', KEYS[1]) == 1 then return 'ok' end
+  return 'missing'
+end
+if redis.call('GET', KEYS[4]) ~= ARGV[3] then return 'stale' end
+redis.call('SREM', KEYS[2], ARGV[1])
+for i = 3, #KEYS do redis.call('UNLINK', KEYS[i]) end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', 60)
+return 'ok'
+`
+
+// KEYS: schema stats files version units open oldest newest last_write
+// ARGV: uid unit time, prefix of the keys by id and day, number of paths to
+// remove, these paths, then for each file to add: path, "id:day", rows, bytes,
+// least time, greatest time, JSON
+const commitLua = `
+if redis.call('HGET', KEYS[1], 'uid') ~= ARGV[1] then return 'missing' end
+if redis.call('HEXISTS', KEYS[5], ARGV[2]) == 1 then return 'ok' end
+local adds = 6 + ARGV[5]
+for i = 6, adds - 1 do
+  if redis.call('HEXISTS', KEYS[3], ARGV[i]) == 0 then return 'conflict ' .. ARGV[i] end
+end
+local function count(files, rows, bytes)
+  redis.call('HINCRBY', KEYS[2], 'file_count', files)
+  redis.call('HINCRBY', KEYS[2], 'record_count', rows)
+  redis.call('HINCRBY', KEYS[2], 'size_bytes', bytes)
+end
+local function remove(path)
+  local text = redis.call('HGET', KEYS[3], path)
+  if not text then return end
+  local f = cjson.decode(text)
+  local id = '_'
+  if f.has_id then id = f.id end
+  redis.call('HDEL', KEYS[3], path)
+  redis.call('SREM', ARGV[4] .. id .. ':' .. f.day, path)
+  redis.call('ZREM', KEYS[7], f.min_time .. ' ' .. path)
+  redis.call('ZREM', KEYS[8], f.max_time .. ' ' .. path)
+  count('-1', string.format('%.0f', 0 - f.rows), string.format('%.0f', 0 - f.bytes))
+end
+for i = 6, adds - 1 do remove(ARGV[i]) end
+for i = adds, #ARGV, 7 do
+  local path = ARGV[i]
+  remove(path)
+  redis.call('HSET', KEYS[3], path, ARGV[i + 6])
+  redis.call('SADD', ARGV[4] .. ARGV[i + 1], path)
+  if ARGV[i + 4] ~= '' then redis.call('ZADD', KEYS[7], 0, ARGV[i + 4] .. ' ' .. path) end
+  if ARGV[i + 5] ~= '' then redis.call('ZADD', KEYS[8], 0, ARGV[i + 5] .. ' ' .. path) end
+  count('1', ARGV[i + 2], ARGV[i + 3])
+end
+local function edge(command, key)
+  local first = redis.call(command, key, 0, 0)[1] or ''
+  return string.sub(first, 1, (string.find(first, ' ', 1, true) or 1) - 1)
+end
+redis.call('HSET', KEYS[2], 'oldest_record', edge('ZRANGE', KEYS[7]), 'newest_record', edge('ZREVRANGE', KEYS[8]))
+if ARGV[3] > (redis.call('GET', KEYS[9]) or '') then redis.call('SET', KEYS[9], ARGV[3]) end
+redis.call('HSET', KEYS[5], ARGV[2], ARGV[3])
+redis.call('HDEL', KEYS[6], ARGV[2])
+grow(KEYS[4])
+return 'ok'
+`
+
+// KEYS: schema units open version
+// ARGV: uid unit node
+const openLua = `
+if redis.call('HGET', KEYS[1], 'uid') ~= ARGV[1] then return 'missing' end
+if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 1 then return 'ok' end
+if redis.call('HGET', KEYS[3], ARGV[2]) == ARGV[3] then return 'ok' end
+redis.call('HSET', KEYS[3], ARGV[2], ARGV[3])
+grow(KEYS[4])
+return 'ok'
+`
+
+// KEYS: units version
+// ARGV: units
+const forgetLua = `
+local forgotten = 0
+for i = 1, #ARGV do forgotten = forgotten + redis.call('HDEL', KEYS[1], ARGV[i]) end
+if forgotten > 0 then grow(KEYS[2]) end
+return 'ok'
+`
+
+// KEYS: nodes:services nodes:heartbeat
+// ARGV: node address, JSON
+const beatLua = `
+local now = redis.call('TIME')
+local beat = string.format('%.0f', now[1] * 1000000 + now[2])
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('HSET', KEYS[2], ARGV[1], '{"beat_us":' .. beat .. ',"node":' .. ARGV[3] .. '}')
+return 'ok'
+`
+
+// KEYS: nodes:services nodes:heartbeat
+// ARGV: expiry of a node in service, and how long others are kept, both in
+// microseconds. It answers with the nodes taken out of service.
+const reapLua = `
+local now = redis.call('TIME')
+now = now[1] * 1000000 + now[2]
+local reaped = {}
+local all = redis.call('HGETALL', KEYS[2])
+for i = 1, #all, 2 do
+  local id, age = all[i], now - cjson.decode(all[i + 1]).beat_us
+  if redis.call('HEXISTS', KEYS[1], id) == 1 then
+    if age > tonumber(ARGV[1]) then
+      redis.call('HDEL', KEYS[1], id)
+      reaped[#reaped + 1] = id
+    end
+  elseif age > tonumber(ARGV[2]) then
+    redis.call('HDEL', KEYS[2], id)
+  end
+end
+return reaped
+`
+
+// KEYS: cluster:hash_ring
+// ARGV: score and member of each point
+const ringLua = `
+redis.call('DEL', KEYS[1])
+for i = 1, #ARGV, 2 do redis.call('ZADD', KEYS[1], ARGV[i], ARGV[i + 1]) end
+return 'ok'
+`

@@ -1,0 +1,157 @@
+package planner_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+	_ "github.com/duckdb/duckdb-go/v2"
+
+	"skein/planner"
+)
+
+// duckEngine reads SQL with a real DuckDB.
+type duckEngine struct{ db *sql.DB }
+
+func newEngine(t *testing.T) duckEngine {
+	t.Helper()
+	db, err := sql.Open("duckdb", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return duckEngine{db}
+}
+
+func (e duckEngine) SerializeSQL(ctx context.Context, text string) (out string, err error) {
+	err = e.db.QueryRowContext(ctx, "SELECT json_serialize_sql("+literal(text)+")::VARCHAR").Scan(&out)
+	return out, err
+}
+
+func (e duckEngine) DeserializeSQL(ctx context.Context, tree string) (out string, err error) {
+	err = e.db.QueryRowContext(ctx, "SELECT json_deserialize_sql("+literal(tree)+")").Scan(&out)
+	return out, err
+}
+
+func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+func (e duckEngine) functions(t *testing.T) planner.Functions {
+	t.Helper()
+	rows, err := e.db.Query("SELECT lower(function_name), function_type, coalesce(stability, '') FROM duckdb_functions() WHERE function_type IN ('scalar', 'aggregate', 'macro')")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	f := planner.Functions{}
+	for rows.Next() {
+		var name, kind, stability string
+		if err := rows.Scan(&name, &kind, &stability); err != nil {
+			t.Fatal(err)
+		}
+		class := planner.Scalar
+		if kind == "aggregate" {
+			class = planner.Aggregate
+		} else if kind == "macro" || stability != "CONSISTENT" {
+			class = planner.Unsteady
+		}
+		f[name] = max(f[name], class)
+	}
+	return f
+}
+
+// TestPlans compares plans with the trees in testdata. Each file begins with
+//
+//	cluster     the workers
+//	table NAME  records|declared; then lines "column NAME TYPE [FIELD]" and
+//	            "file ID DAY BYTES", one id and day each; _ is no id
+//	plan        a statement
+func TestPlans(t *testing.T) {
+	e := newEngine(t)
+	functions := e.functions(t)
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		c := planner.Catalog{Tables: map[string]*planner.Table{}, Functions: functions}
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			switch d.Cmd {
+			case "cluster":
+				c.Workers = strings.Fields(d.Input)
+			case "table":
+				c.Tables[d.CmdArgs[0].Key] = table(t, d)
+			case "plan":
+				return plan(t, e, c, d)
+			default:
+				t.Fatalf("unknown command %s", d.Cmd)
+			}
+			return ""
+		})
+	})
+}
+
+func table(t *testing.T, d *datadriven.TestData) *planner.Table {
+	x := &planner.Table{Name: d.CmdArgs[0].Key, Records: d.HasArg("records")}
+	if x.Records {
+		x.IDColumn, x.TimeColumn = "id", "timestamp"
+		x.Columns = []planner.Column{{Name: "id", Type: "VARCHAR"}, {Name: "timestamp", Type: "TIMESTAMP WITH TIME ZONE"}}
+	}
+	d.MaybeScanArgs(t, "id", &x.IDColumn)
+	d.MaybeScanArgs(t, "time", &x.TimeColumn)
+	for line := range strings.Lines(d.Input) {
+		f := strings.Fields(line)
+		switch f[0] {
+		case "column":
+			col := planner.Column{Name: f[1], Type: strings.ReplaceAll(f[2], "_", " ")}
+			if len(f) > 3 {
+				col.Field = f[3]
+			}
+			x.Columns = append(x.Columns, col)
+		case "file":
+			day, err := time.Parse("2006-01-02", f[2])
+			if err != nil {
+				t.Fatal(err)
+			}
+			file := planner.File{Path: fmt.Sprintf("%s/%s/%s/1.parquet", x.Name, f[1], f[2]), Rows: 10, MinTime: day, MaxTime: day.Add(24*time.Hour - time.Microsecond)}
+			if f[1] != "_" {
+				file.ID, file.HasID = f[1], true
+			}
+			if _, err := fmt.Sscan(f[3], &file.Bytes); err != nil {
+				t.Fatal(err)
+			}
+			x.Files = append(x.Files, file)
+		}
+	}
+	return x
+}
+
+func plan(t *testing.T, e duckEngine, c planner.Catalog, d *datadriven.TestData) string {
+	q, err := planner.Parse(t.Context(), e, d.Input)
+	var p *planner.Plan
+	if err == nil {
+		if q.Kind != planner.Select {
+			return "not a query: " + q.Keyword
+		}
+		var params []string
+		for _, a := range d.CmdArgs {
+			if a.Key == "param" {
+				params = append(params, a.Vals[0])
+			}
+		}
+		for _, name := range q.Tables {
+			if c.Tables[name] == nil {
+				return "error: no table " + name
+			}
+		}
+		p, err = q.Plan(t.Context(), e, c, params)
+	}
+	var refused *planner.Error
+	if errors.As(err, &refused) {
+		return fmt.Sprintf("error at %d: %s", refused.Offset, refused.Message)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.String()
+}
