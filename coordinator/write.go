@@ -12,7 +12,7 @@ import (
 	"skein/internal/fault"
 	"skein/meta"
 	nodev1 "skein/proto/node/v1"
-	"skein/worker"
+	"skein/worker/payload"
 )
 
 // Write stores records of one table. When it returns nil all are durable. Bad
@@ -64,8 +64,10 @@ func (c *Coordinator) check(r Record) (*nodev1.Record, error) {
 	if len(r.Payload) == 0 {
 		r.Payload = []byte("{}")
 	}
-	n := &nodev1.Record{Id: r.ID, TimestampUs: r.Timestamp.UnixMicro(), Payload: r.Payload}
-	return n, worker.CheckRecord(n)
+	if _, err := payload.Parse(r.Payload); err != nil {
+		return nil, err
+	}
+	return &nodev1.Record{Id: r.ID, TimestampUs: r.Timestamp.UnixMicro(), Payload: r.Payload}, nil
 }
 
 // share is the records that one worker owns.

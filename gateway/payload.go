@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"math"
@@ -90,10 +91,13 @@ func appendDouble(dst []byte, f float64) ([]byte, error) {
 	return append(dst, text...), nil
 }
 
+// appendQuoted appends a JSON string.
 func appendQuoted(dst []byte, s string) []byte {
-	text, err := json.Marshal(s)
-	if err != nil {
+	buf := bytes.NewBuffer(dst)
+	enc := json.NewEncoder(buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(s); err != nil {
 		panic("BUG: a string is no JSON: " + err.Error())
 	}
-	return append(dst, text...)
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
 }

@@ -41,6 +41,12 @@ func ValidateKey(key string) error {
 	return nil
 }
 
+// MayBegin tells whether a valid key can begin with prefix. A list of any other
+// prefix is empty.
+func MayBegin(prefix string) bool {
+	return ValidateKey(prefix) == nil || ValidateKey(prefix+"x") == nil
+}
+
 // ValidateRange checks the offset and length that Store.Get takes.
 func ValidateRange(key string, offset, length int64) error {
 	if offset < 0 || length < -1 {

@@ -26,18 +26,18 @@ func TestValidateKey(t *testing.T) {
 		}
 	}
 	for key, says := range map[string]string{
-		"":                                          "empty part",
-		"/a":                                        "empty part",
-		"a/":                                        "empty part",
-		"a//b":                                      "empty part",
-		".":                                         `is "."`,
-		"a/../b":                                    `is ".."`,
-		"a\x00b":                                    "control character at byte 1",
-		"ab\x1f":                                    "control character at byte 2",
-		"\x7f":                                      "control character",
-		"a\xff":                                     "UTF-8",
-		strings.Repeat("a", 256):                    "256 bytes",
-		strings.Repeat("ab/", 341) + "ab":           "1025 bytes",
+		"":                                "empty part",
+		"/a":                              "empty part",
+		"a/":                              "empty part",
+		"a//b":                            "empty part",
+		".":                               `is "."`,
+		"a/../b":                          `is ".."`,
+		"a\x00b":                          "control character at byte 1",
+		"ab\x1f":                          "control character at byte 2",
+		"\x7f":                            "control character",
+		"a\xff":                           "UTF-8",
+		strings.Repeat("a", 256):          "256 bytes",
+		strings.Repeat("ab/", 341) + "ab": "1025 bytes",
 		strings.Repeat("secret/", 1_000_000) + "\n": "7000001 bytes",
 	} {
 		err := objstore.ValidateKey(key)
@@ -47,6 +47,25 @@ func TestValidateKey(t *testing.T) {
 		if err != nil && len(err.Error()) > 300 {
 			t.Errorf("%.40q: message of %d bytes", key, len(err.Error()))
 		}
+	}
+}
+
+func TestMayBegin(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		key := rapid.StringOfN(rapid.RuneFrom([]rune("ab./é")), 1, 12, -1).Draw(t, "key")
+		for i := range key { // at the starts of runes
+			if objstore.ValidateKey(key) == nil && !objstore.MayBegin(key[:i]) {
+				t.Fatalf("%q cannot begin %q", key[:i], key)
+			}
+		}
+	})
+	for _, prefix := range []string{"/", "a//", "../", "a/./", "\x00", strings.Repeat("a", 256), strings.Repeat("a/", 600)} {
+		if objstore.MayBegin(prefix) {
+			t.Errorf("%.40q may begin a key", prefix)
+		}
+	}
+	if full := strings.Repeat(strings.Repeat("a", 127)+"/", 7) + strings.Repeat("a", 128); !objstore.MayBegin(full) {
+		t.Error("the longest key does not begin itself")
 	}
 }
 

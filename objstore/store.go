@@ -15,16 +15,18 @@ var (
 	ErrInvalidKey = fault.New(fault.InvalidArgument, "invalid object key")
 )
 
-// Store keeps objects by key. A key is a relative slash-separated path without
-// empty, "." or ".." parts, control characters or NUL, at most 1,024 bytes.
+// Store keeps objects by key. A key is a relative slash-separated path of UTF-8
+// without empty, "." or ".." parts, control characters or NUL, at most 1,024
+// bytes and 255 between slashes.
 // All methods may be called from many goroutines at once.
 type Store interface {
 	// Put stores size bytes from r under key, replacing what was there. When
 	// it returns nil the object is durable and whole; a reader sees the old
 	// object or the new one, never a part. On error nothing has changed.
 	Put(ctx context.Context, key string, r io.Reader, size int64) error
-	// Get opens length bytes from offset; length -1 means to the end. The
-	// caller closes it. ErrNotFound may come from Get or from the first Read.
+	// Get opens length bytes from offset; length -1 means to the end. Of a
+	// range beyond the end comes what is there, perhaps nothing. The caller
+	// closes it. ErrNotFound may come from Get or from the first Read.
 	Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
 	// Stat returns the object's size and time, or ErrNotFound.
 	Stat(ctx context.Context, key string) (Info, error)

@@ -195,16 +195,14 @@ func allFit(l *payload.Layout, objects []payload.Object) bool {
 
 // merge is the schema that holds l's and the objects' columns; nil if l's does.
 func merge(l *payload.Layout, objects []payload.Object) (*meta.Schema, error) {
-	s, changed := l.Schema(), false
-	for _, o := range objects {
-		if l.Fits(o) {
-			continue
-		}
-		merged, more := meta.MergeSchemas(s, o.Columns())
-		s, changed = merged, changed || more
-	}
-	if !changed {
+	if allFit(l, objects) {
 		return nil, nil
+	}
+	s := l.Schema()
+	for _, o := range objects {
+		if !l.Fits(o) {
+			s, _ = meta.MergeSchemas(s, o.Columns())
+		}
 	}
 	before, after := countColumns(l.Schema().Columns), countColumns(s.Columns)
 	if after-before > NewColumnsMax {

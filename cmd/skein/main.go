@@ -54,7 +54,8 @@ func run(args []string, t *terminal) int {
 	var cmds commands
 	parser, err := kong.New(&cmds,
 		kong.Name("skein"), kong.Description(description), kong.Writers(t.out, t.err),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}), kong.Bind(t),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
+		kong.ValueFormatter(helpText), kong.Bind(t),
 	)
 	if err != nil {
 		panic("BUG: command line: " + err.Error())
@@ -75,6 +76,21 @@ func commandOf(err error) string {
 		}
 	}
 	return "skein"
+}
+
+// helpText is a flag's help with its default and its environment variable.
+func helpText(v *kong.Value) string {
+	var facts []string
+	if v.HasDefault && v.Default != "" {
+		facts = append(facts, "default "+v.Default)
+	}
+	for _, e := range v.Tag.Envs {
+		facts = append(facts, "$"+e)
+	}
+	if len(facts) == 0 {
+		return v.Help
+	}
+	return strings.TrimSuffix(v.Help, ".") + " (" + strings.Join(facts, ", ") + ")."
 }
 
 // usageError is a mistake in how the command was called.

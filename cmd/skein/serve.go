@@ -1,11 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
 
 	"github.com/alecthomas/kong"
 
 	"skein/cmd/skein/internal/config"
+	"skein/cmd/skein/internal/server"
 )
 
 // serveCmd runs a server.
@@ -16,7 +22,7 @@ type serveCmd struct {
 	GRPCAddr      string   `name:"grpc-addr" help:"Where Flight SQL, gRPC and other nodes connect." default:"127.0.0.1:8815" env:"SKEIN_GRPC_ADDR" placeholder:"HOST:PORT"`
 	HTTPAddr      string   `name:"http-addr" help:"Where REST, the console, /metrics, /healthz and /readyz are." default:"127.0.0.1:8080" env:"SKEIN_HTTP_ADDR" placeholder:"HOST:PORT"`
 	AdvertiseAddr string   `help:"gRPC address that other nodes use to reach this one; --grpc-addr if not given." env:"SKEIN_ADVERTISE_ADDR" placeholder:"HOST:PORT"`
-	Roles         []string `help:"What this node does: coordinator, worker or both." enum:"coordinator,worker" default:"coordinator,worker" env:"SKEIN_ROLES" placeholder:"ROLE,..."`
+	Roles         []string `help:"What this node does: coordinator, worker or both." enum:"coordinator,worker" default:"coordinator,worker" env:"SKEIN_ROLES" placeholder:"ROLE"`
 	NodeID        string   `help:"Name of this node, unique in the cluster; made once and kept in DATA-DIR/node-id if not given." env:"SKEIN_NODE_ID" placeholder:"NAME"`
 
 	Redis           string   `help:"Redis that holds the cluster's metadata, a URL; redis://H:P/0, rediss://, redis-sentinel://H1:P,H2:P/NAME, redis-cluster://H1:P,H2:P. Without it the catalog is a file in DATA-DIR." env:"SKEIN_REDIS" placeholder:"URL" group:"Cluster:"`
@@ -56,4 +62,58 @@ node of a cluster; nodes find each other through Redis.
 func (*serveCmd) BeforeResolve(ctx *kong.Context) error { return config.Load(ctx, "config") }
 
 // Run is called by kong.
-func (*serveCmd) Run() error { return errors.New("serve: not wired yet") }
+func (c *serveCmd) Run() error {
+	cfg, err := c.server()
+	if err != nil {
+		return usageError{err}
+	}
+	log := c.logger(os.Stderr)
+	name, _ := build()
+	ctx, stop := interruptible()
+	defer stop()
+	s, err := server.Start(ctx, cfg, name, log)
+	if err != nil {
+		return err
+	}
+	err = s.Wait(ctx)
+	log.Info("stopping")
+	return errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
+}
+
+// server is the configuration that the flags make.
+func (c *serveCmd) server() (server.Config, error) {
+	cfg := server.Config{
+		DataDir: c.DataDir, GRPCAddr: c.GRPCAddr, HTTPAddr: c.HTTPAddr, AdvertiseAddr: c.AdvertiseAddr, Roles: c.Roles, NodeID: c.NodeID,
+		Redis: c.Redis, S3AccessKey: c.S3AccessKey, S3SecretKey: c.S3SecretKey, Bucket: c.Bucket,
+		AuthFile: c.AuthFile, TLSCert: c.TLSCert, TLSKey: c.TLSKey,
+		MemoryBytes: int64(c.MemoryLimit), Threads: c.Threads, CacheBytes: int64(c.CacheSize),
+	}
+	switch {
+	case len(c.S3) > 1:
+		return cfg, errors.New("--s3 is given more than once: a pool of object stores is not supported yet")
+	case c.S3Backup != "":
+		return cfg, errors.New("--s3-backup is not supported yet")
+	case len(c.S3) == 1:
+		cfg.S3 = c.S3[0]
+	}
+	if c.S3SecretKeyFile != "" {
+		secret, err := secretFile(c.S3SecretKeyFile)
+		if err != nil {
+			return cfg, fmt.Errorf("--s3-secret-key-file: %w", err)
+		}
+		cfg.S3SecretKey = secret
+	}
+	return cfg, nil
+}
+
+func (c *serveCmd) logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		panic("BUG: log level " + c.LogLevel)
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}

@@ -41,7 +41,8 @@ func (e *sqlError) Error() string {
 	if line == 1 {
 		inScript += e.statement.Column - 1
 	}
-	fmt.Fprintf(&b, "line %d, column %d: %s\n", e.statement.Line+line-1, inScript, strings.TrimSpace(message))
+	message = strings.TrimSuffix(strings.TrimSpace(message), fmt.Sprintf(" (line %d, column %d)", line, column))
+	fmt.Fprintf(&b, "line %d, column %d: %s\n", e.statement.Line+line-1, inScript, message)
 	text := strings.Split(e.statement.Text, "\n")[line-1]
 	b.WriteString(caret(text, column))
 	return b.String()

@@ -24,7 +24,9 @@ type tablesCmd struct {
 
 // Help is shown by kong.
 func (*tablesCmd) Help() string {
-	return `    skein tables
+	return `Counts include rows that are stored but not yet in files.
+
+    skein tables
     skein tables --pattern 'ord*' --format json
     skein tables describe orders`
 }

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"runtime/debug"
 
 	"skein/internal/duck"
+	"skein/internal/render"
 )
 
 // version is set by the linker: -X main.version=1.2.3.
@@ -17,24 +19,37 @@ type versionCmd struct{}
 func (versionCmd) Run(t *terminal) error {
 	ctx, stop := interruptible()
 	defer stop()
-	db, err := duck.Open(duck.Options{Threads: 1})
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	engine, err := conn.Strings(ctx, "SELECT version()")
+	engine, err := duckVersion(ctx)
 	if err != nil {
 		return err
 	}
 	name, commit := build()
-	_, err = fmt.Fprintf(t.out, "skein %s\ncommit %s\ngo %s %s/%s\nduckdb %s\n",
-		name, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH, engine[0][0])
+	_, err = fmt.Fprintf(t.out, "skein %s\ncommit %s\n%s %s/%s\nduckdb %s\n",
+		name, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH, engine)
 	return err
+}
+
+func duckVersion(ctx context.Context) (string, error) {
+	db, err := duck.Open(duck.Options{Threads: 1})
+	if err != nil {
+		return "", err
+	}
+	defer db.Close()
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	rows, err := conn.Query(ctx, "SELECT version()")
+	if err != nil {
+		return "", err
+	}
+	defer rows.Close()
+	b, err := rows.Next(ctx)
+	if err != nil {
+		return "", err
+	}
+	return string(render.AppendText(nil, b.Column(0), 0)), nil
 }
 
 // build tells the version and commit that this binary was made from.

@@ -387,6 +387,10 @@ func TestReady(t *testing.T) {
 	if err := p.pool.Ready(t.Context(), "127.0.0.1:1"); fault.CodeOf(err) != fault.Unavailable {
 		t.Error("a closed port:", err)
 	}
+	start := time.Now()
+	if err := p.pool.Ready(t.Context(), "127.0.0.1:1"); fault.CodeOf(err) != fault.Unavailable || time.Since(start) > node.ReadyWait {
+		t.Errorf("again: %v after %v", err, time.Since(start))
+	}
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and says nothing
 	if err != nil {
 		t.Fatal(err)

@@ -22,6 +22,9 @@ const MessageBytesMax = 64 << 20
 // ReadyWait bounds how long Ready waits for a connection.
 const ReadyWait = 2 * time.Second
 
+// retryWait is how long of that a peer has that refused a connection.
+const retryWait = 500 * time.Millisecond
+
 // Options of a Pool.
 type Options struct {
 	TLS    *tls.Config   // of the peers' ports; plain text if nil
@@ -68,33 +71,39 @@ func (p *Pool) Ready(ctx context.Context, address string) error {
 		return err
 	}
 	defer release()
-	wait, cancel := context.WithTimeout(ctx, ReadyWait)
-	defer cancel()
+	deadline := time.Now().Add(ReadyWait)
 	c.ResetConnectBackoff()
 	c.Connect()
-	for tried := false; ; {
+	for {
 		state := c.GetState()
 		switch state {
 		case connectivity.Ready:
 			return nil
-		case connectivity.Connecting:
-			tried = true
+		case connectivity.Shutdown:
+			return unreachable(address)
 		case connectivity.Idle:
 			c.Connect()
 		case connectivity.TransientFailure:
-			if tried {
-				return unreachable(address)
-			}
-		case connectivity.Shutdown:
-			return unreachable(address)
+			// gRPC stays in this state while it tries again.
+			deadline = earlier(deadline, time.Now().Add(retryWait))
 		}
-		if !c.WaitForStateChange(wait, state) {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
+		wait, cancel := context.WithDeadline(ctx, deadline)
+		changed := c.WaitForStateChange(wait, state)
+		cancel()
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !changed {
 			return unreachable(address)
 		}
 	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 func unreachable(address string) error {

@@ -62,6 +62,7 @@ func (r *result) Next(ctx context.Context) (arrow.RecordBatch, error) {
 		return nil, fault.New(fault.Canceled, "the result is closed")
 	}
 	if err := ctx.Err(); err != nil {
+		r.stop()
 		return nil, err
 	}
 	unwatch := context.AfterFunc(ctx, r.stop)

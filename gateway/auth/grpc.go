@@ -93,3 +93,12 @@ func (nodeCredentials) RequireTransportSecurity() bool { return false }
 
 // String keeps the secret out of logs.
 func (nodeCredentials) String() string { return "cluster secret" }
+
+// ClusterSecret is the secret between nodes; empty if the server is open or
+// takes no calls of other nodes.
+func (a *Auth) ClusterSecret() string {
+	if a == nil {
+		return ""
+	}
+	return a.clusterSecret
+}

@@ -15,6 +15,7 @@ var concurrentCases = []check{
 	{"concurrent/swaps of one file", swapsOfOneFile},
 	{"concurrent/updates", concurrentUpdates},
 	{"concurrent/creates", concurrentCreates},
+	{"concurrent/drop and commits", dropAndCommits},
 }
 
 // together runs f for 0..n-1 at once and returns their errors.
@@ -92,6 +93,41 @@ func concurrentCreates(t T, s meta.Store) {
 	errs := together(8, func(i int) error { return s.CreateTable(t.Context(), users(fmt.Sprint("u", i))) })
 	winner := onlyWinner(t, errs, meta.ErrTableExists)
 	equal(t, "uid", fmt.Sprint("u", winner), read(t, s, "users").UID)
+}
+
+// dropAndCommits drops a table that is being written: each commit is either in
+// the drop's answer or refused.
+func dropAndCommits(t T, s meta.Store) {
+	const writers, dropper = 4, 4
+	create(t, s, users("u1"))
+	var committed [writers][]meta.File
+	var dropped []meta.File
+	started := make(chan struct{}, writers)
+	errs := together(writers+1, func(i int) error {
+		if i == dropper {
+			for range writers {
+				<-started
+			}
+			var err error
+			dropped, err = s.DropTable(t.Context(), "users", "u1")
+			return err
+		}
+		for n := i; ; n += writers {
+			err := s.Commit(t.Context(), adds(file(n).Unit, file(n)))
+			if n == i {
+				started <- struct{}{}
+			}
+			if errors.Is(err, meta.ErrTableNotFound) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			committed[i] = append(committed[i], file(n))
+		}
+	})
+	ok(t, errors.Join(errs...))
+	equal(t, "files of the dropped table", sortFiles(slices.Concat(committed[:]...)), sortFiles(dropped))
 }
 
 // onlyWinner is the place of the one nil in errs; the others must be lost.

@@ -110,6 +110,7 @@ func list(t testing.TB, s objstore.Store) {
 	for _, prefix := range []string{
 		"", "u", "users", "users/", "users/u-1", "users/u-1/", "users/u-1/2024-01-1",
 		"users/u-1/2024-01-15/2.parquet", "users/Ü", "x", "users/u-1/2024-01-15/2.parquet/", "orders/o-2/",
+		"/", "users//", "..", "../", "users/../", "./", "users/\x00", "users/\xff", strings.Repeat("long", 1000), // no key begins so
 	} {
 		var want []string
 		for _, key := range keys {

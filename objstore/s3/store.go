@@ -118,6 +118,9 @@ func (s *Store) Delete(ctx context.Context, key string) (err error) {
 // List implements objstore.Store. It asks for a thousand objects at a time.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[objstore.Info, error] {
 	return func(yield func(objstore.Info, error) bool) {
+		if !objstore.MayBegin(prefix) && ctx.Err() == nil {
+			return // the server would call it an error
+		}
 		var err error
 		defer s.metrics.observe("list", time.Now(), &err)
 		options := minio.ListObjectsOptions{Prefix: prefix, Recursive: true, FetchOwner: new(bool)}
@@ -149,8 +152,10 @@ func (s *Store) Get(ctx context.Context, key string, offset, length int64) (_ io
 		return nil, err
 	}
 	if length == 0 { // S3 has no empty range
-		_, err := s.Stat(ctx, key)
-		return http.NoBody, err
+		if _, err := s.Stat(ctx, key); err != nil {
+			return nil, err
+		}
+		return http.NoBody, nil
 	}
 	defer s.metrics.observe("get", time.Now(), &err)
 	r := &reader{ctx: ctx, s: s, key: key, offset: offset, left: length}

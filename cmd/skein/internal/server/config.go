@@ -2,20 +2,15 @@ package server
 
 import (
 	"fmt"
-	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/oklog/ulid/v2"
-
-	"skein/coordinator"
-	"skein/internal/fault"
 )
 
-// Config of a node. With Redis and S3 empty it is a whole Skein on its own.
+// Config of a node, as the command line has checked it. With Redis and S3
+// empty it is a whole Skein on its own.
 type Config struct {
 	DataDir       string
 	GRPCAddr      string
@@ -33,56 +28,10 @@ type Config struct {
 	AuthFile string
 	TLSCert  string
 	TLSKey   string
-	Insecure bool // allows other addresses than loopback without AuthFile
 
 	MemoryBytes int64 // of DuckDB; 60 % of the machine if zero
 	Threads     int   // of DuckDB; one for each core if zero
 	CacheBytes  int64 // of objects kept on disk; 10 GiB if zero
-}
-
-func (c *Config) embedded() bool { return c.Redis == "" && c.S3 == "" }
-
-// Validate refuses what cannot work or would be unsafe.
-func (c *Config) Validate() error {
-	if (c.Redis == "") != (c.S3 == "") {
-		return fault.New(fault.InvalidArgument, "a cluster needs both --redis and --s3; without either, everything is kept in the data directory")
-	}
-	if (c.TLSCert == "") != (c.TLSKey == "") {
-		return fault.New(fault.InvalidArgument, "--tls-cert and --tls-key go together")
-	}
-	for _, r := range c.Roles {
-		if r != coordinator.RoleCoordinator && r != coordinator.RoleWorker {
-			return fault.Newf(fault.InvalidArgument, "role %q is not known; there are coordinator and worker", r)
-		}
-	}
-	if c.embedded() && len(c.Roles) > 0 && !slices.Contains(c.Roles, coordinator.RoleWorker) {
-		return fault.New(fault.InvalidArgument, "a node on its own needs the role worker; give --redis and --s3 to join a cluster")
-	}
-	for flag, addr := range map[string]string{"--grpc-addr": c.GRPCAddr, "--http-addr": c.HTTPAddr} {
-		if err := c.checkAddress(flag, addr); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *Config) checkAddress(flag, addr string) error {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return fault.Newf(fault.InvalidArgument, "%s %q: give host:port", flag, addr)
-	}
-	if isLoopback(host) || c.AuthFile != "" || c.Insecure {
-		return nil
-	}
-	return fault.Newf(fault.InvalidArgument, "%s %s can be reached from other machines, and anyone there could read and drop all tables: give --auth-file, or --insecure if the network is trusted", flag, addr)
-}
-
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
 }
 
 func (c *Config) dir(name string) string { return filepath.Join(c.DataDir, name) }

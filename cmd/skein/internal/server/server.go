@@ -68,16 +68,13 @@ type Server struct {
 // Start opens everything and serves. The caller calls Stop, also after a
 // failed Wait.
 func Start(ctx context.Context, c Config, version string, log *slog.Logger) (*Server, error) {
-	if err := c.Validate(); err != nil {
-		return nil, err
-	}
 	s := &Server{config: c, log: log, registry: prometheus.NewRegistry(), failed: make(chan error, 2)}
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if err := s.start(ctx, version); err != nil {
 		return nil, errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
 	}
 	s.ready.Store(true)
-	log.Info("serving", "grpc", s.GRPCAddr, "http", s.HTTPAddr, "data_dir", c.DataDir, "cluster", !c.embedded())
+	log.Info("serving", "grpc", s.GRPCAddr, "http", s.HTTPAddr, "data_dir", c.DataDir, "cluster", c.Redis != "")
 	return s, nil
 }
 
@@ -148,7 +145,7 @@ func (s *Server) prepare() (err error) {
 }
 
 func (s *Server) openEngine(ctx context.Context) error {
-	catalog, objects, err := openStores(ctx, s.config, s.registry, s.log)
+	catalog, objects, err := openStores(ctx, s.config, s.registry)
 	if err != nil {
 		return err
 	}
@@ -210,6 +207,7 @@ func (s *Server) openWorker(id string, objects closingObjects) (*localWorker, er
 		return nil, err
 	}
 	s.worker = w
+	w.Start(context.Background())
 	s.onStop(w.Close)
 	source := &worker.Splits{NodeID: id, Dir: s.config.dir("tmp"), Hot: w.HotPath,
 		Object: func(ctx context.Context, key string, size int64) (string, func(), error) {

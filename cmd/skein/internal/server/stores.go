@@ -2,8 +2,8 @@ package server
 
 import (
 	"context"
+	"errors"
 	"io"
-	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -21,30 +21,30 @@ type closingObjects interface {
 	io.Closer
 }
 
-// openStores opens the catalog and the objects: in the data directory, or in
-// Redis and S3. Above them all is the same.
-func openStores(ctx context.Context, c Config, reg prometheus.Registerer, log *slog.Logger) (meta.Store, closingObjects, error) {
-	if c.embedded() {
-		catalog, err := boltmeta.Open(c.dir("catalog.db"), boltmeta.Options{})
-		if err != nil {
-			return nil, nil, err
-		}
-		objects, err := local.Open(c.dir("objects"), local.Options{})
-		if err != nil {
-			catalog.Close()
-			return nil, nil, err
-		}
-		return catalog, objects, nil
-	}
-	catalog, err := redismeta.Open(ctx, c.Redis, redismeta.Options{})
+// openStores opens the catalog, in Redis or in the data directory, and the
+// objects, in S3 or in the data directory. Above them all is the same.
+func openStores(ctx context.Context, c Config, reg prometheus.Registerer) (meta.Store, closingObjects, error) {
+	catalog, err := openCatalog(ctx, c)
 	if err != nil {
 		return nil, nil, err
 	}
-	objects, err := s3.Open(ctx, s3.Options{Endpoint: c.S3, AccessKey: c.S3AccessKey, SecretKey: c.S3SecretKey, Bucket: c.Bucket, Registerer: reg})
+	objects, err := openObjects(ctx, c, reg)
 	if err != nil {
-		catalog.Close()
-		return nil, nil, err
+		return nil, nil, errors.Join(err, catalog.Close())
 	}
-	log.Info("cluster", "s3", c.S3, "bucket", c.Bucket)
 	return catalog, objects, nil
+}
+
+func openCatalog(ctx context.Context, c Config) (meta.Store, error) {
+	if c.Redis == "" {
+		return boltmeta.Open(c.dir("catalog.db"), boltmeta.Options{})
+	}
+	return redismeta.Open(ctx, c.Redis, redismeta.Options{})
+}
+
+func openObjects(ctx context.Context, c Config, reg prometheus.Registerer) (closingObjects, error) {
+	if c.S3 == "" {
+		return local.Open(c.dir("objects"), local.Options{})
+	}
+	return s3.Open(ctx, s3.Options{Endpoint: c.S3, AccessKey: c.S3AccessKey, SecretKey: c.S3SecretKey, Bucket: c.Bucket, Registerer: reg})
 }
