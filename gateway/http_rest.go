@@ -36,6 +36,7 @@ func (h *handler) rest() (http.HandlerFunc, error) {
 			return
 		}
 		if r.Method == http.MethodHead {
+			r = r.WithContext(r.Context()) // a copy: net/http must go on knowing that it is a HEAD
 			r.Method = http.MethodGet
 		}
 		mux.ServeHTTP(w, r)

@@ -239,7 +239,7 @@ func TestErrors(t *testing.T) {
 
 		{"write empty", "POST", "/v1/data", "", nil, 400, "INVALID_ARGUMENT", "empty", nil},
 		{"write cut", "POST", "/v1/data", rec[:40], nil, 400, "INVALID_ARGUMENT", "unexpected end", map[string]string{"line": "1", "column": "41"}},
-		{"write trailing", "POST", "/v1/data", rec + rec, nil, 400, "INVALID_ARGUMENT", "after top-level value", map[string]string{"line": "1", "column": "74"}},
+		{"write trailing", "POST", "/v1/data", rec + rec, nil, 400, "INVALID_ARGUMENT", "after top-level value", map[string]string{"line": "1", "column": "75"}},
 		{"write unknown", "POST", "/v1/data", `{"table":"users","id":"a","paylod":{}}`, nil, 400, "INVALID_ARGUMENT", "paylod", map[string]string{"field": "paylod"}},
 		{"write twice", "POST", "/v1/data", `{"table":"users","id":"a","id":"b"}`, nil, 400, "INVALID_ARGUMENT", `"id" is there twice`, map[string]string{"field": "id"}},
 		{"payload twice", "POST", "/v1/data", `{"table":"users","id":"a","payload":{"x":[{"k":1,"\u006b":2}]}}`, nil, 400, "INVALID_ARGUMENT", `"k" is there twice`, map[string]string{"field": "k"}},

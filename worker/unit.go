@@ -6,6 +6,7 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
+	"skein/meta"
 	nodev1 "skein/proto/node/v1"
 )
 
@@ -31,6 +32,7 @@ type unit struct {
 	sealed     bool // takes no more rows
 	replayed   bool // the catalog may have its commit already
 	busy       bool // sealed and handed to a flush
+	files      []meta.File // uploaded; of the flush alone
 	lastError  error
 	announced  time.Time     // when Hot last told of it
 	pinnedTill time.Time     // of a committed unit

@@ -44,6 +44,8 @@ type Worker struct {
 	pinSize int64
 	forget  []committed // oldest first
 
+	forgetNext time.Time // of the loop alone
+
 	kick     chan struct{} // tells the loop that ready or pressure changed
 	pressure chan struct{} // tells the loop that a write waits for room
 	cancel   context.CancelFunc

@@ -22,7 +22,7 @@ type loadCmd struct {
 	SampleRows int      `help:"Rows of CSV and JSON that columns' types are guessed from; -1 reads all rows twice." default:"200000" placeholder:"N"`
 	Quiet      bool     `short:"q" help:"Print nothing but errors."`
 
-	connectFlags `embed:""`
+	Connection connectFlags `embed:""`
 }
 
 // Help is shown by kong.
@@ -49,7 +49,7 @@ func (c *loadCmd) Run(t *terminal) error {
 	if err != nil {
 		return err
 	}
-	cl, err := c.dial()
+	cl, err := c.Connection.dial()
 	if err != nil {
 		return usageError{err}
 	}

@@ -20,9 +20,9 @@ func TestSQLError(t *testing.T) {
 		err  sqlError
 		want string
 	}{
-		{"first line", sqlError{err: at("1", "8"), statement: st}, "line 10, column 12: Parser Error: no (line 1, column 8)\n  SELECT é,\n         ^"},
-		{"later line", sqlError{err: at("2", "2"), statement: st, file: "q.sql"}, "q.sql: line 11, column 2: Parser Error: no (line 2, column 2)\n   x FROM t\n   ^"},
-		{"at the end", sqlError{err: at("2", "99"), statement: st}, "line 11, column 99: Parser Error: no (line 2, column 99)\n   x FROM t\n           ^"},
+		{"first line", sqlError{err: at("1", "8"), statement: st}, "line 10, column 12: Parser Error: no\n  SELECT é,\n         ^"},
+		{"later line", sqlError{err: at("2", "2"), statement: st, file: "q.sql"}, "q.sql: line 11, column 2: Parser Error: no\n   x FROM t\n   ^"},
+		{"at the end", sqlError{err: at("2", "99"), statement: st}, "line 11, column 99: Parser Error: no\n   x FROM t\n           ^"},
 		{"no such line", sqlError{err: at("7", "1"), statement: st}, "Parser Error: no (line 7, column 1)"},
 		{"no place", sqlError{err: errors.New("gone"), statement: st}, "gone"},
 		{"no place, in a file", sqlError{err: errors.New("gone"), statement: st, file: "q.sql"}, "q.sql: line 10: gone"},

@@ -11,12 +11,12 @@ type nodesCmd struct {
 	All    bool   `help:"Also nodes that no longer send heartbeats."`
 	Format string `help:"How to print: table, csv, json, ndjson or line." enum:"table,csv,json,ndjson,line" default:"table" env:"SKEIN_FORMAT" placeholder:"NAME"`
 
-	connectFlags `embed:""`
+	Connection connectFlags `embed:""`
 }
 
 // Run is called by kong.
 func (c *nodesCmd) Run(t *terminal) error {
-	cl, err := c.dial()
+	cl, err := c.Connection.dial()
 	if err != nil {
 		return usageError{err}
 	}

@@ -25,7 +25,7 @@ type sqlCmd struct {
 	MaxRows *int64   `help:"Rows to print of each result; 0 prints all. 100 in the shell, else all." placeholder:"N"`
 	Timing  *bool    `help:"Tell the time that each statement took. On in the shell, else off." negatable:""`
 
-	connectFlags `embed:""`
+	Connection connectFlags `embed:""`
 }
 
 // Help is shown by kong.
@@ -50,7 +50,7 @@ func (c *sqlCmd) Validate() error {
 
 // Run is called by kong.
 func (c *sqlCmd) Run(t *terminal) error {
-	cl, err := c.dial()
+	cl, err := c.Connection.dial()
 	if err != nil {
 		return usageError{err}
 	}

@@ -35,12 +35,12 @@ type listTablesCmd struct {
 	Pattern string `help:"Only tables whose name matches; * is any text and ? any character." placeholder:"PATTERN"`
 	Format  string `help:"How to print: table, csv, json, ndjson or line." enum:"table,csv,json,ndjson,line" default:"table" env:"SKEIN_FORMAT" placeholder:"NAME"`
 
-	connectFlags `embed:""`
+	Connection connectFlags `embed:""`
 }
 
 // Run is called by kong.
 func (c *listTablesCmd) Run(t *terminal) error {
-	cl, err := c.dial()
+	cl, err := c.Connection.dial()
 	if err != nil {
 		return usageError{err}
 	}
@@ -78,12 +78,12 @@ type describeTableCmd struct {
 	Table  string `arg:"" help:"The table's name."`
 	Format string `help:"How to print: table, csv, json, ndjson or line. All but table leave the columns out." enum:"table,csv,json,ndjson,line" default:"table" env:"SKEIN_FORMAT" placeholder:"NAME"`
 
-	connectFlags `embed:""`
+	Connection connectFlags `embed:""`
 }
 
 // Run is called by kong.
 func (c *describeTableCmd) Run(t *terminal) error {
-	cl, err := c.dial()
+	cl, err := c.Connection.dial()
 	if err != nil {
 		return usageError{err}
 	}

@@ -22,7 +22,7 @@ const module = "skein"
 var allowed = map[string][]string{
 	"cmd":         {"gateway", "flight", "bench", "coordinator", "worker", "meta", "objstore", "proto", "internal"},
 	"gateway":     {"coordinator", "meta", "proto", "internal"},
-	"flight":      {"coordinator", "proto", "internal"},
+	"flight":      {"coordinator", "meta", "proto", "internal"},
 	"bench":       {"internal"},
 	"coordinator": {"planner", "worker", "meta", "objstore", "proto", "internal"},
 	"planner":     {},

@@ -85,6 +85,8 @@ func keysOdd(t testing.TB, s objstore.Store) {
 	if seen != len(keys) {
 		t.Fatalf("list gives %d of %d objects", seen, len(keys))
 	}
+	wantList(t, s, ".", "...", "..a/b..", ".hidden/.x")
+	wantList(t, s, "..", "...", "..a/b..")
 	for _, key := range keys {
 		if info, err := s.Stat(t.Context(), key); err != nil || info.Size != int64(len(key)) {
 			t.Fatalf("stat %q: %+v, %v", key, info, err)

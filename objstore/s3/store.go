@@ -7,6 +7,8 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -123,10 +125,13 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[objstore.Info
 		}
 		var err error
 		defer s.metrics.observe("list", time.Now(), &err)
-		options := minio.ListObjectsOptions{Prefix: prefix, Recursive: true, FetchOwner: new(bool)}
+		options := minio.ListObjectsOptions{Prefix: listable(prefix), Recursive: true, FetchOwner: new(bool)}
 		for object := range s.client.ListObjectsIter(ctx, s.options.Bucket, options) {
 			if err = object.Err; err != nil {
 				break
+			}
+			if !strings.HasPrefix(object.Key, prefix) {
+				continue
 			}
 			if !yield(objstore.Info{Key: object.Key, Size: object.Size, Modified: object.LastModified}, nil) {
 				return
@@ -140,6 +145,15 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[objstore.Info
 			yield(objstore.Info{}, err)
 		}
 	}
+}
+
+// listable is what to ask the server for to see all keys that begin with
+// prefix: MinIO refuses a last part of "." or "..", though keys may begin so.
+func listable(prefix string) string {
+	if dir, last := path.Split(prefix); last == "." || last == ".." {
+		return dir
+	}
+	return prefix
 }
 
 // Get implements objstore.Store. A broken connection is taken up again where

@@ -133,9 +133,9 @@ func syntaxError(data []byte) error {
 	if !errors.As(err, &syntax) {
 		return fault.Newf(fault.InvalidArgument, "invalid JSON: %w", err)
 	}
-	at := int(syntax.Offset)
-	if at > 0 && at < len(data) {
-		at-- // it counts the offending byte
+	at := len(data)
+	if syntax.Error() != "unexpected end of JSON input" {
+		at = max(int(syntax.Offset)-1, 0) // it counts the offending byte
 	}
 	return placed(data, at, "invalid JSON", ": "+syntax.Error())
 }

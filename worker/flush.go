@@ -1,0 +1,232 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"skein/internal/fault"
+	"skein/meta"
+)
+
+// flush turns a sealed unit into files and commits them. It tries until that
+// succeeds, the table is gone, or ctx ends.
+func (w *Worker) flush(ctx context.Context, u *unit) {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval = min(100*time.Millisecond, w.o.RetryBackoffMax)
+	pause.MaxInterval = w.o.RetryBackoffMax
+	for {
+		if w.slots.Acquire(ctx, 1) != nil {
+			return
+		}
+		start := time.Now()
+		err := w.flushOnce(ctx, u)
+		w.slots.Release(1)
+		if ctx.Err() != nil {
+			return
+		}
+		w.noteFlush(u, time.Since(start), err)
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-u.flushed: // dropped
+			return
+		case <-time.After(pause.NextBackOff()):
+		}
+	}
+}
+
+// noteFlush counts a try and logs when flushing a table begins to fail or to
+// work again.
+func (w *Worker) noteFlush(u *unit, took time.Duration, err error) {
+	t := u.table
+	t.mu.Lock()
+	before := t.failing
+	t.failing = err != nil
+	u.lastError = err
+	t.mu.Unlock()
+	switch {
+	case err != nil:
+		w.metrics.flushFailures.Inc()
+		if !before {
+			w.log.Warn("flush does not work, its rows stay in the log and it is tried again", "table", t.name, "unit", u.id, "error", err)
+		}
+	default:
+		w.metrics.flushes.Observe(took.Seconds())
+		if before {
+			w.log.Info("flush works again", "table", t.name)
+		}
+	}
+}
+
+// flushOnce is one try. It returns nil when the unit is over.
+func (w *Worker) flushOnce(ctx context.Context, u *unit) error {
+	t := u.table
+	t.mu.Lock()
+	chunks, replayed, over := u.chunks, u.replayed, u.gone
+	t.mu.Unlock()
+	if over {
+		return nil
+	}
+	entry, err := w.refresh(ctx, t)
+	if errors.Is(err, meta.ErrTableNotFound) {
+		w.drop(t)
+		return nil
+	}
+	if err == nil && replayed {
+		over, err = w.wasCommitted(ctx, u)
+	}
+	if err != nil {
+		return fmt.Errorf("read the catalog: %w", err)
+	}
+	now := time.Now()
+	if !over {
+		if err := w.uploadUnit(ctx, u, chunks, entry); err != nil {
+			return err
+		}
+		err = w.meta.Commit(ctx, meta.Commit{Table: t.name, TableUID: t.uid, Node: w.o.NodeID, Unit: u.id, Add: u.files, Time: now})
+	}
+	switch {
+	case errors.Is(err, meta.ErrTableNotFound):
+		w.deleteFiles(ctx, u.files)
+		w.drop(t)
+		return nil
+	case err != nil:
+		return fmt.Errorf("commit: %w", err)
+	}
+	w.finish(u, now)
+	return nil
+}
+
+// wasCommitted tells whether the process that wrote the unit to the log had
+// committed it: its files may have been merged into others since.
+func (w *Worker) wasCommitted(ctx context.Context, u *unit) (bool, error) {
+	listing, err := w.meta.Listing(ctx, u.table.name)
+	if err != nil {
+		return false, err
+	}
+	if listing.Units[u.id] {
+		return true, nil
+	}
+	u.table.mu.Lock()
+	u.replayed = false // it was not, and from now on only this process can
+	u.table.mu.Unlock()
+	return false, nil
+}
+
+// finish notes that the unit is committed: Hot does not tell of it any more.
+func (w *Worker) finish(u *unit, at time.Time) {
+	t := u.table
+	t.mu.Lock()
+	if u.gone {
+		t.mu.Unlock()
+		return
+	}
+	t.remove(u)
+	w.budget.Release(u.reserved)
+	u.reserved = 0
+	u.pinnedTill = u.announced.Add(w.o.pinFor)
+	pinned := u.pinnedTill.After(at)
+	t.mu.Unlock()
+	if pinned {
+		w.pin(u)
+	} else {
+		w.release(u)
+	}
+	w.noteCommitted(committed{Table: t.name, TableUID: t.uid, Unit: u.id, Time: at, segment: u.segment})
+	close(u.flushed)
+}
+
+// remove takes a unit that is over out of the list. The table's lock is held.
+func (t *table) remove(u *unit) {
+	for i := range t.units {
+		if t.units[i] == u {
+			t.units = append(t.units[:i:i], t.units[i+1:]...)
+			return
+		}
+	}
+}
+
+// drop forgets a table that is gone from the catalog, and its rows.
+func (w *Worker) drop(t *table) {
+	w.mu.Lock()
+	if w.tables[t.uid] == t {
+		delete(w.tables, t.uid)
+	}
+	w.mu.Unlock()
+	t.mu.Lock()
+	units := t.units
+	t.dropped, t.units, t.active, t.next = true, nil, nil, nil
+	for _, u := range units {
+		w.budget.Release(u.reserved)
+		u.reserved = 0
+		u.gone = true
+	}
+	t.mu.Unlock()
+	for _, u := range units {
+		w.hot.dropUnit(u.id)
+		close(u.flushed)
+	}
+}
+
+// Discard forgets the rows of a dropped table, without waiting for the flush
+// that would find out.
+func (w *Worker) Discard(ctx context.Context, tableUID string) error {
+	w.mu.Lock()
+	t := w.tables[tableUID]
+	w.mu.Unlock()
+	if t == nil {
+		return nil
+	}
+	w.drop(t)
+	return w.wal.Append(ctx, append([]byte{entryDiscarded}, tableUID...))
+}
+
+// Flush turns the table's buffered rows, or those of all tables if the name is
+// empty, into files and waits for the commit.
+func (w *Worker) Flush(ctx context.Context, table string) error {
+	_, err := w.flushAll(ctx, table, false)
+	return err
+}
+
+// flushAll also closes units without rows if empty is set. After an error it
+// tells how many units are left.
+func (w *Worker) flushAll(ctx context.Context, name string, empty bool) (left int, err error) {
+	var units []*unit
+	for _, t := range w.tableList(name) {
+		t.mu.Lock()
+		if u := t.active; u != nil && (empty || u.queuedRows > 0) {
+			w.seal(u)
+		}
+		for _, u := range t.units {
+			if u.sealed {
+				units = append(units, u)
+			}
+		}
+		t.mu.Unlock()
+	}
+	for i, u := range units {
+		select {
+		case <-u.flushed:
+		case <-ctx.Done():
+			return len(units) - i, fmt.Errorf("flush of table %s: %w", u.table.name, u.reason(context.Cause(ctx)))
+		}
+	}
+	return 0, nil
+}
+
+// reason is why the unit is not committed when waiting for it ended with err.
+func (u *unit) reason(err error) error {
+	u.table.mu.Lock()
+	defer u.table.mu.Unlock()
+	if u.lastError == nil {
+		return err
+	}
+	return fault.Newf(fault.CodeOf(err), "%v; the last try ended with: %w", err, u.lastError)
+}
