@@ -128,7 +128,7 @@ func (p *ddlParser) tableName() (string, error) {
 		}
 	}
 	for _, prefix := range parts[:len(parts)-1] {
-		if !foldEqual(prefix, "skein") && !foldEqual(prefix, "main") {
+		if !strings.EqualFold(prefix, "skein") && !strings.EqualFold(prefix, "main") {
 			return "", fault.Newf(fault.NotFound, "schema %s does not exist; tables are in skein.main", prefix)
 		}
 	}

@@ -217,10 +217,8 @@ func columnNamed(s *meta.Schema, name string) (string, error) {
 	if s.Records {
 		return "", fault.New(fault.InvalidArgument, "a table without declared columns has id and timestamp already")
 	}
-	for _, c := range s.Columns {
-		if foldEqual(c.Name, name) {
-			return c.Name, nil
-		}
+	if i := s.Column(name); i >= 0 {
+		return s.Columns[i].Name, nil
 	}
 	return "", fault.Newf(fault.InvalidArgument, "column %s does not exist", name)
 }

@@ -127,12 +127,12 @@ func fits(t meta.Table, columns []meta.Column) error {
 	s := t.Schema()
 	given := map[string]string{}
 	for _, col := range columns {
-		known, err := columnIn(s, col.Name)
-		if err != nil && !s.Records {
-			return fmt.Errorf("table %s: %w", t.Name, err)
-		}
-		if err == nil {
-			given[known.Name] = col.Type.SQL()
+		i := s.Column(col.Name)
+		switch {
+		case i >= 0:
+			given[s.Columns[i].Name] = col.Type.SQL()
+		case !s.Records:
+			return fault.Newf(fault.InvalidArgument, "table %s has no column %s", t.Name, col.Name)
 		}
 	}
 	if !s.Records {
@@ -143,15 +143,6 @@ func fits(t meta.Table, columns []meta.Column) error {
 			t.Name, or(given["id"], "missing"), or(given["timestamp"], "missing"))
 	}
 	return nil
-}
-
-func columnIn(s meta.Schema, name string) (meta.Column, error) {
-	for _, c := range s.Columns {
-		if foldEqual(c.Name, name) {
-			return c, nil
-		}
-	}
-	return meta.Column{}, fault.Newf(fault.InvalidArgument, "column %s does not exist", name)
 }
 
 // publish makes the uploaded files part of the table in one step. Until then

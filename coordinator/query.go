@@ -14,8 +14,6 @@ import (
 	"skein/worker"
 )
 
-func foldEqual(a, b string) bool { return strings.EqualFold(a, b) }
-
 // Prepare binds a statement without running it.
 func (c *Coordinator) Prepare(ctx context.Context, sql string) (*Statement, error) {
 	q, err := c.parse(ctx, sql)

@@ -272,10 +272,8 @@ func (v *tableView) expressions(version int) []string {
 	exprs := make([]string, len(current))
 	for i, col := range current {
 		exprs[i] = meta.MissingExpr(col.Type)
-		for _, old := range stored.Columns {
-			if foldEqual(old.Name, col.Name) {
-				exprs[i] = meta.ReadExpr(old.Name, old.Type, col.Type)
-			}
+		if j := stored.Column(col.Name); j >= 0 {
+			exprs[i] = meta.ReadExpr(stored.Columns[j].Name, stored.Columns[j].Type, col.Type)
 		}
 	}
 	return exprs

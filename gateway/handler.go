@@ -117,8 +117,9 @@ func (h *handler) allowed(rpc string, serve http.HandlerFunc) http.HandlerFunc {
 func (h *handler) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w := &response{ResponseWriter: rw, control: http.NewResponseController(rw), timeout: h.opts.ClientTimeout}
 	r.Body = &body{ReadCloser: r.Body, control: w.control, timeout: h.opts.ClientTimeout}
-	defer h.recovered(w, r)
 	w.extend()
+	defer w.extend() // for what net/http still has to send
+	defer h.recovered(w, r)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if r.URL.Path == pathAlive || r.URL.Path == pathReady {
 		h.route(w, r)

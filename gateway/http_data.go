@@ -3,6 +3,7 @@ package gateway
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -72,11 +73,11 @@ func (h *handler) dataStream(w http.ResponseWriter, r *http.Request, records *re
 
 // store writes a stream of records, a batch at a time, and returns how many.
 func (h *handler) store(r *http.Request, records *record.Stream) (int64, error) {
-	ctx := r.Context()
 	place, _ := records.Place()
 	b := h.service.newBatcher(place)
 	for {
 		data, err := records.Next()
+		ctx := storeContext(r)
 		if errors.Is(err, io.EOF) {
 			err = b.flush(ctx)
 			return b.written, err
@@ -93,6 +94,15 @@ func (h *handler) store(r *http.Request, records *record.Stream) (int64, error) 
 			return 0, err
 		}
 	}
+}
+
+// storeContext is the request's context, but without its end when that came
+// from a body that broke off: the records before the break are still stored.
+func storeContext(r *http.Request) context.Context {
+	if b, ok := r.Body.(*body); ok && b.broken {
+		return context.WithoutCancel(r.Context())
+	}
+	return r.Context()
 }
 
 // answer sends a JSON body.

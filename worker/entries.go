@@ -71,7 +71,7 @@ func readRowsEntry(b []byte) (loggedRows, error) {
 type committed struct {
 	Table, TableUID, Unit string
 	Time                  time.Time // of the commit
-	segment               uint64    // where its rows are in the log; 0 if not known
+	segment               uint64    // of the log, where its last rows are; 0 if not known
 	logged                bool      // the log says that it needs no replay
 }
 

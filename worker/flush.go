@@ -133,13 +133,14 @@ func (w *Worker) finish(u *unit, at time.Time) {
 	u.reserved = 0
 	u.pinnedTill = u.announced.Add(w.o.pinFor)
 	pinned := u.pinnedTill.After(at)
-	t.mu.Unlock()
 	if pinned {
 		w.pin(u)
-	} else {
-		w.release(u)
 	}
-	w.noteCommitted(committed{Table: t.name, TableUID: t.uid, Unit: u.id, Time: at, segment: u.segment})
+	t.mu.Unlock()
+	if !pinned {
+		w.hot.dropUnit(u.id)
+	}
+	w.noteCommitted(committed{Table: t.name, TableUID: t.uid, Unit: u.id, Time: at, segment: u.last})
 	close(u.flushed)
 }
 

@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"errors"
-	"math"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -36,7 +35,7 @@ func (w *Worker) noteCommitted(c committed) {
 func (w *Worker) trim(ctx context.Context) {
 	keep := w.wal.Mark() // read first: rows not delivered yet lie there or later
 	oldest := w.wal.First()
-	if oldest == 0 {
+	if oldest == 0 || time.Now().Before(w.trimNext) {
 		return
 	}
 	for _, t := range w.tableList("") {
@@ -56,6 +55,7 @@ func (w *Worker) trim(ctx context.Context) {
 	}
 	if _, err := w.wal.Trim(keep); err != nil {
 		w.log.Warn("the log cannot be trimmed", "error", err)
+		w.trimNext = time.Now().Add(trimPause)
 		return
 	}
 	w.mu.Lock()
@@ -66,6 +66,8 @@ func (w *Worker) trim(ctx context.Context) {
 		}
 	}
 }
+
+const trimPause = 10 * time.Second // after a failure
 
 // carriedMax bounds the units that are written to the log again. The catalog
 // keeps those beyond it for ever if the process ends before it forgets them.
@@ -141,7 +143,7 @@ func (w *Worker) closeLostUnits(ctx context.Context) {
 			}
 		}
 		return struct{}{}, err
-	}, backoff.WithBackOff(backoff.NewExponentialBackOff()), backoff.WithMaxElapsedTime(math.MaxInt64))
+	}, backoff.WithBackOff(backoff.NewExponentialBackOff()), backoff.WithMaxElapsedTime(0))
 }
 
 func (w *Worker) closeLostUnitsOf(ctx context.Context, t meta.Table) error {

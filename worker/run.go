@@ -4,7 +4,6 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -50,6 +49,7 @@ func (r *Runner) Run(ctx context.Context, f *nodev1.Fragment) (batch.Reader, err
 // running is one executing fragment. It implements batch.Reader.
 type running struct {
 	conn     *duck.Conn
+	prepared *duck.Prepared
 	stream   *duck.Stream
 	releases []func()
 	closed   bool
@@ -65,8 +65,15 @@ func (r *running) start(ctx context.Context, source Source, f *nodev1.Fragment) 
 			return fmt.Errorf("table %s: %w", t.View, err)
 		}
 	}
-	var err error
-	r.stream, err = r.conn.Query(ctx, f.Sql)
+	p, err := r.conn.Prepare(ctx, f.Sql)
+	if err != nil {
+		return err
+	}
+	r.prepared = p
+	if !p.ReturnsRows() {
+		return fault.New(fault.InvalidArgument, "a fragment must be a query")
+	}
+	r.stream, err = p.Stream(ctx)
 	return err
 }
 
@@ -116,9 +123,12 @@ func (r *running) Close() error {
 	if r.stream != nil {
 		err = r.stream.Close()
 	}
+	if r.prepared != nil {
+		r.prepared.Close()
+	}
 	r.conn.Close()
 	for _, release := range r.releases {
 		release()
 	}
-	return errors.Join(err)
+	return err
 }

@@ -24,6 +24,7 @@ type table struct {
 	active  *unit   // takes new rows
 	next    *unit   // being opened
 	units   []*unit // active or sealed, oldest first
+	pinned  []*unit // committed, kept for queries that began before
 	dropped bool
 	failing bool // the last flush failed
 }

