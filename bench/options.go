@@ -29,7 +29,7 @@ const (
 const (
 	runsMax        = 1000
 	connectionsMax = 1024
-	rowsMax        = 10_000_000 // written in one run
+	rowsMax        = 2_000_000 // written in one run
 	batchRowsMax   = 100_000
 )
 

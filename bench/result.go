@@ -45,13 +45,19 @@ func (r *result) release() {
 }
 
 // timed is a query's answer and how long it took until the last row was here.
-func timed(ctx context.Context, e engine, sql string, timeout time.Duration) (answer.Answer, time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+func timed(parent context.Context, e engine, sql string, timeout time.Duration) (answer.Answer, time.Duration, error) {
+	ctx, cancel := context.WithTimeout(parent, timeout)
 	defer cancel()
 	start := time.Now()
 	res, err := e.query(ctx, sql)
 	took := time.Since(start)
+	if parent.Err() != nil {
+		err = context.Cause(parent)
+	}
 	if err != nil {
+		if res != nil {
+			res.release()
+		}
 		return answer.Answer{}, took, err
 	}
 	defer res.release()

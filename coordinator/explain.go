@@ -13,11 +13,8 @@ import (
 	"skein/planner"
 )
 
-// explainSchema is that of DuckDB's own EXPLAIN.
-var explainSchema = arrow.NewSchema([]arrow.Field{
-	{Name: "explain_key", Type: arrow.BinaryTypes.String, Nullable: true},
-	{Name: "explain_value", Type: arrow.BinaryTypes.String, Nullable: true},
-}, nil)
+// explainSchema is a line of the plan in each row.
+var explainSchema = arrow.NewSchema([]arrow.Field{{Name: "plan", Type: arrow.BinaryTypes.String, Nullable: true}}, nil)
 
 // explain plans the statement behind EXPLAIN and shows the plan.
 func (c *Coordinator) explain(ctx context.Context, sql string) (batch.Reader, error) {
@@ -43,5 +40,5 @@ func (c *Coordinator) explain(ctx context.Context, sql string) (batch.Reader, er
 	if err != nil {
 		return nil, statementError(inner, err)
 	}
-	return textRows(explainSchema, []string{"distributed_plan"}, []string{plan.String()}), nil
+	return textRows(explainSchema, strings.Split(strings.TrimSpace(plan.String()), "\n")), nil
 }

@@ -41,7 +41,7 @@ func (r *Runner) Run(ctx context.Context, f *nodev1.Fragment) (batch.Reader, err
 	run := &running{conn: conn}
 	if err := run.start(ctx, r.source, f); err != nil {
 		run.Close()
-		return nil, fmt.Errorf("fragment %d: %w", f.Number, err)
+		return nil, err
 	}
 	return run, nil
 }

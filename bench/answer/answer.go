@@ -39,7 +39,8 @@ type Answer struct {
 	Rows    [][]any
 }
 
-const timestampLayout = "2006-01-02T15:04:05.000000000"
+// TimestampLayout is how a timestamp is written.
+const TimestampLayout = "2006-01-02T15:04:05.000000000"
 
 // Of reads batches of one schema. It does not release them.
 func Of(schema *arrow.Schema, batches []arrow.RecordBatch) Answer {
@@ -106,7 +107,7 @@ func cell(col arrow.Array, i int) any {
 		return a.Value(i)
 	case *array.Timestamp:
 		unit := a.DataType().(*arrow.TimestampType).Unit
-		return a.Value(i).ToTime(unit).UTC().Format(timestampLayout)
+		return a.Value(i).ToTime(unit).UTC().Format(TimestampLayout)
 	case *array.Date32:
 		return a.Value(i).ToTime().UTC().Format(time.DateOnly)
 	case *array.Date64:

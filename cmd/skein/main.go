@@ -114,10 +114,10 @@ func fail(w io.Writer, err error) int {
 func explain(err error) string {
 	var s *sqlError
 	switch {
-	case errors.As(err, &s):
-		return s.Error()
 	case fault.CodeOf(err) == fault.Canceled:
 		return "interrupted"
+	case errors.As(err, &s):
+		return s.Error()
 	}
 	return strings.Join(strings.Fields(err.Error()), " ")
 }

@@ -63,6 +63,7 @@ func TestExitCodes(t *testing.T) {
 		{errors.New("a\n  b"), exitFailed, "skein: a b\n"},
 		{usageError{errors.New("bad flag")}, exitUsage, "skein: bad flag\n"},
 		{fault.New(fault.Canceled, "context canceled"), exitFailed, "skein: interrupted\n"},
+		{&sqlError{err: fault.New(fault.Canceled, "context canceled")}, exitFailed, "skein: interrupted\n"},
 	}
 	for _, c := range cases {
 		var out strings.Builder

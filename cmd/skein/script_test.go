@@ -33,7 +33,8 @@ func TestScripts(t *testing.T) {
 
 // freeAddr is a loopback address that nothing listens on.
 func freeAddr(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -126,7 +126,7 @@ func TestEveryMethodHasARole(t *testing.T) {
 
 func TestCallerIsKnown(t *testing.T) {
 	_, conn := everyService(t, sample(t))
-	for _, method := range []string{olap + "ListTables", flight_ + "DoGet"} {
+	for _, method := range []string{olapService + "ListTables", flightService + "DoGet"} {
 		err := call(t.Context(), conn, method, "authorization", "Bearer secret-token")
 		if !strings.Contains(err.Error(), `inside: "collector" write true`) {
 			t.Errorf("%s: %v", method, err)
@@ -140,18 +140,16 @@ func TestCallerIsKnown(t *testing.T) {
 		"other scheme": {"authorization", "Negotiate x"},
 		"empty":        {"authorization", ""},
 	} {
-		if err := call(t.Context(), conn, olap+"ListTables", keys...); status.Code(err) != codes.Unauthenticated {
+		if err := call(t.Context(), conn, olapService+"ListTables", keys...); status.Code(err) != codes.Unauthenticated {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-const flight_ = "/arrow.flight.protocol.FlightService/"
-
 func TestOpenServer(t *testing.T) {
 	var a *Auth
 	_, conn := everyService(t, a)
-	for _, method := range []string{olap + "DropTable", node + "Append", flight_ + "DoPut"} {
+	for _, method := range []string{olapService + "DropTable", nodeService + "Append", flightService + "DoPut"} {
 		if err := call(t.Context(), conn, method); !strings.Contains(err.Error(), `inside: "" none false`) {
 			t.Errorf("%s: %v", method, err)
 		}

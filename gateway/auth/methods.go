@@ -3,55 +3,55 @@ package auth
 import "skein/internal/fault"
 
 const (
-	olap    = "/olap.v1.OlapService/"
-	ingest  = "/olap.v1.IngestService/"
-	node    = "/node.v1.NodeService/"
-	flight  = "/arrow.flight.protocol.FlightService/"
-	health  = "/grpc.health.v1.Health/"
-	reflect = "/grpc.reflection."
+	olapService       = "/olap.v1.OlapService/"
+	ingestService     = "/olap.v1.IngestService/"
+	nodeService       = "/node.v1.NodeService/"
+	flightService     = "/arrow.flight.protocol.FlightService/"
+	healthService     = "/grpc.health.v1.Health/"
+	reflectionService = "/grpc.reflection."
 )
 
 // methods is the role that each RPC needs at the door. None is open to all.
 // The Flight server asks for more where a statement changes something.
 var methods = map[string]Role{
-	olap + "Write":         Write,
-	olap + "Query":         Read,
-	olap + "CreateTable":   Admin,
-	olap + "DropTable":     Admin,
-	olap + "ListTables":    Read,
-	olap + "DescribeTable": Read,
-	olap + "TriggerBackup": Admin,
-	olap + "RecoverData":   Admin,
-	olap + "HealthCheck":   Read,
-	olap + "GetStats":      Read,
-	olap + "GetNodes":      Read,
+	olapService + "Write":         Write,
+	olapService + "Query":         Read,
+	olapService + "CreateTable":   Admin,
+	olapService + "DropTable":     Admin,
+	olapService + "ListTables":    Read,
+	olapService + "DescribeTable": Read,
+	olapService + "TriggerBackup": Admin,
+	olapService + "RecoverData":   Admin,
+	olapService + "HealthCheck":   Read,
+	olapService + "GetStats":      Read,
+	olapService + "GetNodes":      Read,
 
-	ingest + "WriteStream": Write,
+	ingestService + "WriteStream": Write,
 
-	node + "Append":  Node,
-	node + "Hot":     Node,
-	node + "ReadHot": Node,
-	node + "Flush":   Node,
-	node + "Discard": Node,
-	node + "Stats":   Node,
+	nodeService + "Append":  Node,
+	nodeService + "Hot":     Node,
+	nodeService + "ReadHot": Node,
+	nodeService + "Flush":   Node,
+	nodeService + "Discard": Node,
+	nodeService + "Stats":   Node,
 
-	flight + "Handshake":      None, // where clients show their password
-	flight + "ListFlights":    Read,
-	flight + "GetFlightInfo":  Read,
-	flight + "PollFlightInfo": Read,
-	flight + "GetSchema":      Read,
-	flight + "DoGet":          Read,
-	flight + "DoPut":          Read,
-	flight + "DoExchange":     Read,
-	flight + "DoAction":       Read,
-	flight + "ListActions":    Read,
+	flightService + "Handshake":      None, // where clients show their password
+	flightService + "ListFlights":    Read,
+	flightService + "GetFlightInfo":  Read,
+	flightService + "PollFlightInfo": Read,
+	flightService + "GetSchema":      Read,
+	flightService + "DoGet":          Read,
+	flightService + "DoPut":          Read,
+	flightService + "DoExchange":     Read,
+	flightService + "DoAction":       Read,
+	flightService + "ListActions":    Read,
 
-	health + "Check": None,
-	health + "Watch": None,
-	health + "List":  None,
+	healthService + "Check": None,
+	healthService + "Watch": None,
+	healthService + "List":  None,
 
-	reflect + "v1.ServerReflection/ServerReflectionInfo":      Read,
-	reflect + "v1alpha.ServerReflection/ServerReflectionInfo": Read,
+	reflectionService + "v1.ServerReflection/ServerReflectionInfo":      Read,
+	reflectionService + "v1alpha.ServerReflection/ServerReflectionInfo": Read,
 }
 
 // RoleOf returns the role that an RPC needs, such as

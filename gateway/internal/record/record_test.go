@@ -35,12 +35,6 @@ func TestParse(t *testing.T) {
 
 func TestManyKeys(t *testing.T) {
 	var b strings.Builder
-	b.WriteString(`{"table":"t","id":"x","payload":{`)
-	for i := range 1000 {
-		b.WriteString(strings.Repeat("k", i+1)[:i%100+1] + "")
-		b.Reset()
-		break
-	}
 	b.WriteString(`{"table":"t","id":"x","payload":{"k0":0`)
 	for i := 1; i < 100; i++ {
 		b.WriteString(`,"k` + strings.Repeat("x", i) + `":1`)

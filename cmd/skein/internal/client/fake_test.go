@@ -41,7 +41,8 @@ type fake struct {
 func serve(t *testing.T, o Options) (*fake, *Client) {
 	t.Helper()
 	f := &fake{stopped: make(chan struct{}, 1)}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
