@@ -49,7 +49,7 @@ func (l *loader) load(ctx context.Context) ([]TableReport, error) {
 		return nil, err
 	}
 	defer conn.Close()
-	var reports []TableReport
+	reports := []TableReport{}
 	for _, name := range tpch.Tables() {
 		t, err := l.table(ctx, conn, name)
 		if err != nil {

@@ -97,7 +97,8 @@ func (p *peer) version(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer res.release()
-	return strings.TrimPrefix(res.batches[0].Column(0).ValueStr(0), "v"), nil
+	name := strings.Clone(res.batches[0].Column(0).ValueStr(0)) // it points into the batch
+	return strings.TrimPrefix(name, "v"), nil
 }
 
 // readParquet names files in SQL. DuckDB takes paths as patterns, so what

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"skein/bench/tpch"
 	"skein/internal/fault"
 )
 
@@ -42,6 +43,13 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 }
 
 func run(ctx context.Context, o Options, report *Report) error {
+	var files map[string][]string // of TPC-H
+	if o.runs(SuiteTPCH) {
+		var err error
+		if files, err = tpch.Files(o.DataDir); err != nil {
+			return err
+		}
+	}
 	s, err := dialServer(ctx, o)
 	if err != nil {
 		return err
@@ -68,7 +76,7 @@ func run(ctx context.Context, o Options, report *Report) error {
 	for _, suite := range slices.Compact(slices.Sorted(slices.Values(o.Suites))) {
 		switch suite {
 		case SuiteTPCH:
-			report.TPCH, err = runTPCH(ctx, o, s, p)
+			report.TPCH, err = runTPCH(ctx, o, files, s, p)
 		case SuiteWrites:
 			report.Writes, err = runWrites(ctx, o, s)
 		}

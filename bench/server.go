@@ -121,7 +121,7 @@ func (s *server) scalar(ctx context.Context, sql string) (string, error) {
 	defer res.release()
 	for _, b := range res.batches {
 		if b.NumRows() > 0 && b.NumCols() > 0 {
-			return b.Column(0).ValueStr(0), nil
+			return strings.Clone(b.Column(0).ValueStr(0)), nil // it points into the batch
 		}
 	}
 	return "", fault.Newf(fault.Internal, "the server gave no row for %s", sql)
@@ -176,7 +176,7 @@ func (s *server) version(ctx context.Context) (string, error) {
 		values, ok := r.RecordBatch().Column(1).(*array.DenseUnion)
 		for i := 0; ok && i < values.Len(); i++ {
 			if names, ok := values.Field(values.ChildID(i)).(*array.String); ok {
-				words = append(words, names.Value(int(values.ValueOffset(i))))
+				words = append(words, strings.Clone(names.Value(int(values.ValueOffset(i)))))
 			}
 		}
 	}

@@ -53,7 +53,7 @@ func runWrites(ctx context.Context, o Options, s *server) (_ *WritesReport, err 
 	if err := r.createTable(ctx, table); err != nil {
 		return nil, fmt.Errorf("create table %s: %w", table, err)
 	}
-	report := &WritesReport{Connections: o.Connections}
+	report := &WritesReport{Connections: o.Connections, Modes: []WriteReport{}}
 	defer func() {
 		if o.KeepTable || report.bad() {
 			fmt.Fprintf(o.Progress, "table %s is left on the server\n", table)

@@ -48,6 +48,23 @@ type Objects interface {
 	Ping(ctx context.Context) error
 }
 
+// Permission is what a call needs.
+type Permission int
+
+// The permissions; each includes those before it.
+const (
+	ToRead   Permission = iota // query and look at tables
+	ToWrite                    // store rows
+	ToDefine                   // create and drop tables
+)
+
+func (c *Coordinator) may(ctx context.Context, p Permission) error {
+	if c.Authorize == nil {
+		return nil
+	}
+	return c.Authorize(ctx, p)
+}
+
 // Deps are the parts that a coordinator works with. Local and Loader are nil
 // on a node that is no worker.
 type Deps struct {

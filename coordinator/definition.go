@@ -133,7 +133,7 @@ func (c *Coordinator) declared(ctx context.Context, columns string) (meta.Schema
 	}
 	defer conn.Close()
 	if _, err := conn.Exec(ctx, "CREATE TEMP TABLE definition ("+columns+")"); err != nil {
-		return meta.Schema{}, bindError("", err)
+		return meta.Schema{}, fault.New(fault.CodeOf(err), err.Error())
 	}
 	constraints, err := conn.Strings(ctx, "SELECT constraint_type FROM duckdb_constraints() WHERE table_name = 'definition' AND database_name = 'temp'")
 	if err != nil {

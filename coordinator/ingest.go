@@ -19,6 +19,9 @@ import (
 // Ingest loads a stream of batches into a table: all rows or none, durable
 // when it returns nil.
 func (c *Coordinator) Ingest(ctx context.Context, in Ingest, rows batch.Reader) (int64, error) {
+	if err := c.may(ctx, ingestPermission(in.Mode)); err != nil {
+		return 0, err
+	}
 	if c.Loader == nil {
 		return 0, fault.New(fault.Unimplemented, "this node has no worker role; send bulk loads to a worker")
 	}
@@ -40,6 +43,14 @@ func (c *Coordinator) Ingest(ctx context.Context, in Ingest, rows batch.Reader) 
 	}
 	c.counters.wrote(int(n))
 	return n, nil
+}
+
+// ingestPermission is that to write; what drops a table needs more.
+func ingestPermission(m IngestMode) Permission {
+	if m == IngestReplace {
+		return ToDefine
+	}
+	return ToWrite
 }
 
 // target is where an ingest goes.

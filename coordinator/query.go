@@ -4,11 +4,12 @@ package coordinator
 
 import (
 	"context"
-	"strings"
+	"strconv"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"skein/internal/batch"
+	"skein/internal/duck"
 	"skein/internal/fault"
 	"skein/planner"
 	"skein/worker"
@@ -38,6 +39,9 @@ func (c *Coordinator) Prepare(ctx context.Context, sql string) (*Statement, erro
 var noParams = arrow.NewSchema(nil, nil)
 
 func (c *Coordinator) parse(ctx context.Context, sql string) (*planner.Query, error) {
+	if err := c.may(ctx, ToRead); err != nil {
+		return nil, err
+	}
 	if len(sql) > c.opts.SQLBytesMax {
 		return nil, fault.Newf(fault.TooLarge, "the statement has %d bytes; the most is %d", len(sql), c.opts.SQLBytesMax)
 	}
@@ -62,8 +66,11 @@ func (c *Coordinator) describe(ctx context.Context, sql string, q *planner.Query
 		return nil, err
 	}
 	s, err := c.bindEmpty(ctx, text, views)
-	if err != nil || s.Schema != nil {
-		return s, err
+	if err != nil {
+		return nil, bindError(sql, text, err)
+	}
+	if s.Schema != nil {
+		return s, nil
 	}
 	// The result's type depends on the parameters': take NULLs for them.
 	again, err := planner.Parse(ctx, c.engine, sql)
@@ -98,20 +105,24 @@ func (c *Coordinator) bindEmpty(ctx context.Context, text string, views map[stri
 	}
 	p, err := conn.Prepare(ctx, text)
 	if err != nil {
-		return nil, bindError(text, err)
+		return nil, err
 	}
 	defer p.Close()
 	return &Statement{Schema: p.Schema(), Params: p.Params()}, nil
 }
 
-// bindError takes DuckDB's picture of the canonical text out of its message:
-// the user did not write that text.
-func bindError(_ string, err error) error {
-	if fault.CodeOf(err) != fault.InvalidArgument {
+// bindError tells a mistake that DuckDB found with its place in the user's
+// statement, where that is the text that was bound.
+func bindError(sql, bound string, err error) error {
+	details := fault.Details(err)
+	offset, convErr := strconv.Atoi(details[duck.OffsetDetail])
+	if fault.CodeOf(err) != fault.InvalidArgument || convErr != nil {
 		return err
 	}
-	msg, _, _ := strings.Cut(err.Error(), "\n\nLINE ")
-	return fault.New(fault.InvalidArgument, msg)
+	if sql != bound || offset > len(sql) {
+		return fault.New(fault.InvalidArgument, err.Error())
+	}
+	return statementError(sql, &planner.Error{Reason: planner.Invalid, Message: err.Error(), Offset: offset})
 }
 
 // Query runs a statement that returns rows. ctx must live until the reader is
@@ -157,7 +168,7 @@ func (c *Coordinator) query(ctx context.Context, sql string, params arrow.Record
 	}
 	r, err := c.run(ctx, plan, views)
 	if err != nil {
-		return nil, bindError(plan.SQL, err)
+		return nil, bindError(sql, plan.SQL, err)
 	}
 	return r, nil
 }

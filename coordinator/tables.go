@@ -34,6 +34,9 @@ func (c *Coordinator) CreateTable(ctx context.Context, name string, cfg meta.Con
 }
 
 func (c *Coordinator) create(ctx context.Context, t meta.Table, ifNotExists bool) (created bool, err error) {
+	if err := c.may(ctx, ToDefine); err != nil {
+		return false, err
+	}
 	if t.Name, err = meta.ValidateTableName(t.Name); err != nil {
 		return false, err
 	}
@@ -50,6 +53,9 @@ func (c *Coordinator) create(ctx context.Context, t meta.Table, ifNotExists bool
 
 // DropTable removes a table with its rows and files.
 func (c *Coordinator) DropTable(ctx context.Context, name string, o DropOptions) (filesDeleted int, existed bool, err error) {
+	if err := c.may(ctx, ToDefine); err != nil {
+		return 0, false, err
+	}
 	if name, err = meta.ValidateTableName(name); err != nil {
 		return 0, false, err
 	}

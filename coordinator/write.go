@@ -19,6 +19,9 @@ import (
 // records are found before any is stored; the error's detail "record" tells
 // which, from 0.
 func (c *Coordinator) Write(ctx context.Context, table string, records []Record) error {
+	if err := c.may(ctx, ToWrite); err != nil {
+		return err
+	}
 	name, err := meta.ValidateTableName(table)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -16,10 +17,15 @@ const (
 	batchBytesMax   = 4 << 20
 )
 
+// detailRecord is the detail by which the coordinator tells the bad record of
+// a batch, from 0.
+const detailRecord = "record"
+
 // batcher gathers the records of a stream and writes them by table. Whatever
 // is wrong with a record of a stream for one table, exactly the records before
 // it are stored. With several tables that holds for what can be seen without
-// writing (JSON, names, ids, times) and for missing tables.
+// writing (JSON, names, ids, times) and for missing tables; else a few records
+// of another table that come after it may be stored too.
 type batcher struct {
 	coord   Coordinator
 	timeout time.Duration
@@ -77,7 +83,7 @@ func (b *batcher) flush(ctx context.Context) error {
 		}
 		if err != nil {
 			cause = err
-			if blames(err) || fault.CodeOf(err) == fault.NotFound {
+			if _, ok := blamed(err, len(group)); ok {
 				bad = b.window[group[n]].number
 			}
 			break
@@ -111,23 +117,21 @@ func (b *batcher) groups() [][]int {
 	return groups
 }
 
-// write stores one table's records and returns how many, from the front. When
-// one of them is bad it halves the batch until it has found it.
+// write stores one table's records and returns how many, from the front: all,
+// those before a bad one, or none.
 func (b *batcher) write(ctx context.Context, group []int) (int, error) {
 	err := b.writeAll(ctx, group)
 	if err == nil {
 		return len(group), nil
 	}
-	if len(group) == 1 || !blames(err) {
+	bad, _ := blamed(err, len(group))
+	if bad == 0 {
 		return 0, err
 	}
-	mid := len(group) / 2
-	n, err := b.write(ctx, group[:mid])
-	if err != nil {
-		return n, err
+	if before := b.writeAll(ctx, group[:bad]); before != nil {
+		return 0, before
 	}
-	m, err := b.write(ctx, group[mid:])
-	return mid + m, err
+	return bad, err
 }
 
 func (b *batcher) writeAll(ctx context.Context, group []int) error {
@@ -140,15 +144,23 @@ func (b *batcher) writeAll(ctx context.Context, group []int) error {
 	return b.coord.Write(ctx, b.window[group[0]].Table, records)
 }
 
-// blames tells whether an error is about the records themselves.
-func blames(err error) bool {
-	c := fault.CodeOf(err)
-	return c == fault.InvalidArgument || c == fault.TooLarge
+// blamed tells which of a batch's records an error is about, if it is about one.
+// Then none of them is stored.
+func blamed(err error, size int) (int, bool) {
+	switch fault.CodeOf(err) {
+	case fault.NotFound: // the table, so the first
+		return 0, true
+	case fault.InvalidArgument, fault.TooLarge:
+		n, err := strconv.Atoi(fault.Details(err)[detailRecord])
+		return n, err == nil && n >= 0 && n < size
+	}
+	return 0, false
 }
 
 // told adds to an error how many records are stored and, if known, where the
 // bad one stands.
 func (b *batcher) told(err error, number int) error {
+	err = ownPlace(err)
 	more := map[string]string{"records_written": strconv.FormatInt(b.written, 10)}
 	if number == 0 {
 		return annotate(err, "", more)
@@ -157,11 +169,26 @@ func (b *batcher) told(err error, number int) error {
 	return annotate(err, fmt.Sprintf("%s %d: ", b.place, number), more)
 }
 
-// annotate is err with a longer message and more details.
-func annotate(err error, prefix string, more map[string]string) error {
+// ownPlace takes the coordinator's place in a batch out of an error: it means
+// nothing to a client.
+func ownPlace(err error) error {
+	if _, ok := fault.Details(err)[detailRecord]; !ok {
+		return err
+	}
+	return annotate(err, "", map[string]string{detailRecord: ""})
+}
+
+// annotate is err with a longer message and other details; an empty one is
+// taken out.
+func annotate(err error, prefix string, other map[string]string) error {
+	details := maps.Clone(fault.Details(err))
+	if details == nil {
+		details = map[string]string{}
+	}
+	maps.Copy(details, other)
 	e := fault.Newf(fault.CodeOf(err), "%s%w", prefix, err)
-	for _, details := range []map[string]string{fault.Details(err), more} {
-		for k, v := range details {
+	for k, v := range details {
+		if v != "" {
 			e = e.With(k, v)
 		}
 	}

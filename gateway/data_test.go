@@ -111,9 +111,9 @@ func TestBadLine(t *testing.T) {
 		if table == "missing" {
 			return errTable
 		}
-		for _, r := range records {
+		for i, r := range records {
 			if strings.Contains(string(r.Payload), "poison") {
-				return fault.New(fault.InvalidArgument, "poison")
+				return fault.New(fault.InvalidArgument, "poison").With("record", fmt.Sprint(i))
 			}
 		}
 		return nil
@@ -140,7 +140,7 @@ func TestBadLine(t *testing.T) {
 			if got.status != tc.status || code != tc.code {
 				t.Errorf("%s at %d: %d %.300s", name, at, got.status, got.body)
 			}
-			if details["line"] != fmt.Sprint(at) || details["records_written"] != fmt.Sprint(at-1) || !strings.HasPrefix(msg, fmt.Sprintf("line %d: ", at)) {
+			if details["record"] != "" || details["line"] != fmt.Sprint(at) || details["records_written"] != fmt.Sprint(at-1) || !strings.HasPrefix(msg, fmt.Sprintf("line %d: ", at)) {
 				t.Errorf("%s at %d: %q %v", name, at, msg, details)
 			}
 			if f.count() != at-1 {
@@ -173,6 +173,23 @@ func TestBadArray(t *testing.T) {
 		if got.status != 400 || code != "INVALID_ARGUMENT" || details["records_written"] != tc.written || fmt.Sprint(f.count()) != tc.written {
 			t.Errorf("%s: %d %s, %d stored", name, got.status, got.body, f.count())
 		}
+	}
+}
+
+// TestBlamesNobody: without a place in it, an error may mean that part of the
+// batch is stored, so nothing is written again.
+func TestBlamesNobody(t *testing.T) {
+	calls := 0
+	f := &fake{writeErr: func(_ string, records []coordinator.Record) error {
+		if calls++; len(records) > 1 {
+			return fault.New(fault.InvalidArgument, "too many columns")
+		}
+		return nil
+	}}
+	got := send(t, serve(t, f, gateway.HandlerOptions{}), "POST", "/v1/data", lines("users", 1, 500), ndjson)
+	_, _, details := asError(t, got)
+	if got.status != 400 || calls != 2 || details["line"] != "" || details["records_written"] != "1" {
+		t.Errorf("%d %s after %d calls", got.status, got.body, calls)
 	}
 }
 

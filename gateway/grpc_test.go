@@ -115,7 +115,7 @@ func TestWriteRefused(t *testing.T) {
 	} {
 		f := &fake{writeErr: func(_ string, r []coordinator.Record) error {
 			if strings.Contains(string(r[0].Payload), "poison") {
-				return fault.New(fault.InvalidArgument, "poison")
+				return fault.New(fault.InvalidArgument, "poison").With("record", "0")
 			}
 			return nil
 		}}
@@ -123,8 +123,8 @@ func TestWriteRefused(t *testing.T) {
 		if fault.CodeOf(fault.From(err)) != fault.InvalidArgument || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if f.count() != 0 {
-			t.Errorf("%s: stored", name)
+		if f.count() != 0 || len(fault.Details(fault.From(err))) != 0 {
+			t.Errorf("%s: %d stored, details %v", name, f.count(), fault.Details(fault.From(err)))
 		}
 	}
 	f := &fake{}
@@ -185,9 +185,9 @@ func TestWriteStreamRefused(t *testing.T) {
 			if table == "missing" {
 				return errTable
 			}
-			for _, r := range records {
+			for i, r := range records {
 				if r.ID == "poison" {
-					return fault.New(fault.InvalidArgument, "poison")
+					return fault.New(fault.InvalidArgument, "poison").With("record", fmt.Sprint(i))
 				}
 			}
 			return nil

@@ -24,7 +24,8 @@ type Coordinator interface {
 	Query(ctx context.Context, sql string, params arrow.RecordBatch) (batch.Reader, error)
 	// Execute runs a statement that returns none; -1 if the count is not known.
 	Execute(ctx context.Context, sql string, params arrow.RecordBatch) (changed int64, err error)
-	// Write stores records durably. With InvalidArgument it has stored none.
+	// Write stores records durably. If the error has the detail "record", which
+	// tells a bad record's place from 0, none is stored.
 	Write(ctx context.Context, table string, records []coordinator.Record) error
 
 	CreateTable(ctx context.Context, name string, cfg meta.Config, ifNotExists bool) (created bool, err error)

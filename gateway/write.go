@@ -30,7 +30,7 @@ func (s *Service) Write(ctx context.Context, req *olapv1.WriteRequest) (*olapv1.
 func (s *Service) writeOne(ctx context.Context, row record.Row) error {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.RequestTimeout)
 	defer cancel()
-	return s.coord.Write(ctx, row.Table, []coordinator.Record{row.Record})
+	return ownPlace(s.coord.Write(ctx, row.Table, []coordinator.Record{row.Record}))
 }
 
 // WriteStream implements IngestService.

@@ -39,6 +39,10 @@ func Parse(ctx context.Context, e Engine, sql string) (*Query, error) {
 		return nil, refuse(Invalid, 0, "the statement is empty")
 	}
 	q := &Query{Keyword: word, text: sql, refs: map[string]int{}}
+	if word == "CREATE" || word == "DROP" {
+		q.Kind = Other // their grammar is wider than DuckDB's
+		return q, nil
+	}
 	text, err := e.SerializeSQL(ctx, sql)
 	if err != nil {
 		return nil, err

@@ -2,7 +2,6 @@ package planner
 
 import (
 	"context"
-	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
 )
@@ -92,7 +91,7 @@ func (q *Query) rewrite(ctx context.Context, e Engine, c *Catalog, params []stri
 	if err != nil {
 		return nil, nil, err
 	}
-	return &Plan{SQL: strings.TrimSpace(sql)}, q.tidbTree(ctx, e), nil
+	return &Plan{SQL: sql}, q.tidbTree(ctx, e), nil
 }
 
 // scan gives every worker its share of the driving table's files. Without a

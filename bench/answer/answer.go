@@ -3,6 +3,7 @@ package answer
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -42,7 +43,8 @@ type Answer struct {
 // TimestampLayout is how a timestamp is written.
 const TimestampLayout = "2006-01-02T15:04:05.000000000"
 
-// Of reads batches of one schema. It does not release them.
+// Of reads batches of one schema. It does not release them, and the answer
+// outlives them.
 func Of(schema *arrow.Schema, batches []arrow.RecordBatch) Answer {
 	var a Answer
 	for _, f := range schema.Fields() {
@@ -118,7 +120,8 @@ func cell(col arrow.Array, i int) any {
 	if s, ok := number(col, i); ok {
 		return s
 	}
-	return text(col, i)
+	// Arrow's strings point into the batch, which may be freed.
+	return strings.Clone(text(col, i))
 }
 
 // number writes integers and decimals.

@@ -11,7 +11,7 @@ type benchCmd struct {
 	Suite        []string      `arg:"" optional:"" help:"What to run: tpch, writes; both if none is named." enum:"tpch,writes"`
 	Data         string        `help:"Directory of TPC-H Parquet files: TABLE.parquet or TABLE/*.parquet, as tpchgen-cli parquet makes them. Needed by tpch." type:"path" env:"SKEIN_BENCH_DATA" placeholder:"DIR"`
 	Load         string        `help:"TPC-H tables on the server: auto loads missing ones, replace also those of another size, never none." enum:"auto,replace,never" default:"auto" placeholder:"MODE"`
-	Queries      []int         `help:"TPC-H queries, by number; all if not given." placeholder:"N,…"`
+	Queries      []int         `help:"TPC-H queries, by number; all if not given." placeholder:"N"`
 	Runs         int           `help:"Measured runs of each query, after a warm-up." default:"3"`
 	QueryTimeout time.Duration `help:"Longest time of one run." default:"5m" placeholder:"DURATION"`
 	RatioMax     float64       `help:"Fail if the queries together take more than this times DuckDB's; 0 for no limit." default:"0" placeholder:"N"`

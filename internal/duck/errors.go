@@ -1,10 +1,15 @@
 package duck
 
 import (
+	"encoding/json"
 	"strings"
 
 	"skein/internal/fault"
 )
+
+// OffsetDetail is the detail of an error that holds the place of the fault in
+// the statement, in bytes from 0.
+const OffsetDetail = "offset"
 
 // errorCodes are the classes of DuckDB's errors that are not the statement's
 // fault, by the words that its message starts with.
@@ -22,13 +27,33 @@ var errorCodes = []struct {
 	{"Not implemented Error", fault.Unimplemented},
 }
 
-// classify makes an error of a message of DuckDB. Whatever is not known to be
-// the machine's fault is the statement's.
+// classify makes an error of a message of DuckDB, which is plain text or, from
+// an instance that Open made, JSON. Whatever is not known to be the machine's
+// fault is the statement's.
 func classify(msg string) error {
+	text, offset := plain(msg)
+	code := fault.InvalidArgument
 	for _, c := range errorCodes {
-		if strings.HasPrefix(msg, c.prefix) {
-			return fault.New(c.code, msg)
+		if strings.HasPrefix(text, c.prefix) {
+			code = c.code
 		}
 	}
-	return fault.New(fault.InvalidArgument, msg)
+	err := fault.New(code, text)
+	if offset != "" {
+		return err.With(OffsetDetail, offset)
+	}
+	return err
+}
+
+// plain is the message as DuckDB's shell shows it, and the place of the fault.
+func plain(msg string) (text, offset string) {
+	var e struct {
+		Type     string `json:"exception_type"`
+		Message  string `json:"exception_message"`
+		Position string `json:"position"`
+	}
+	if !strings.HasPrefix(msg, "{") || json.Unmarshal([]byte(msg), &e) != nil || e.Type == "" {
+		return msg, ""
+	}
+	return e.Type + " Error: " + e.Message, e.Position
 }

@@ -10,12 +10,16 @@ import (
 	"time"
 )
 
-// numbered is records n from first on, each with its number and id.
+// numberedIDs is how many ids numbered records have. Each id has files of its
+// own.
+const numberedIDs = 200
+
+// numbered is records n from first on, each with its number.
 func numbered(table string, first, count int) []record {
 	records := make([]record, count)
 	for i := range records {
 		k := first + i
-		records[i] = record{table, fmt.Sprintf("id-%d", k), time.Unix(1_700_000_000+int64(k), 0).UTC().Format(time.RFC3339), object{"n": k, "text": fmt.Sprintf("row %d", k)}}
+		records[i] = record{table, fmt.Sprintf("id-%d", k%numberedIDs), time.Unix(1_700_000_000+int64(k), 0).UTC().Format(time.RFC3339), object{"n": k, "text": fmt.Sprintf("row %d", k)}}
 	}
 	return records
 }
@@ -25,7 +29,7 @@ const sums = "SELECT count(*) AS c, count(DISTINCT id) AS d, count(DISTINCT payl
 
 func wantNumbered(t testing.TB, n *node, table string, count int) {
 	t.Helper()
-	want := fmt.Sprint(count, count, count, count*(count-1)/2)
+	want := fmt.Sprint(count, min(count, numberedIDs), count, count*(count-1)/2)
 	if got := n.row(t, sums+table, "c", "d", "dn", "s"); got != want {
 		t.Errorf("table %s on %s has count, distinct ids, distinct n, sum: %s; want %s", table, n.ID, got, want)
 	}
@@ -131,10 +135,7 @@ func (w *writers) start(n *node) (stop func()) {
 
 func (w *writers) batch(n *node) bool {
 	first := int(w.next.Add(killBatch)) - killBatch
-	var body []byte
-	for _, r := range numbered("events", first, killBatch) {
-		body = fmt.Appendf(body, `{"table":"events","id":"id-%d","timestamp":%q,"payload":{"n":%d}}`+"\n", first%50, r.Timestamp, r.Payload["n"])
-	}
+	body := lines(n.t, numbered("events", first, killBatch))
 	a, err := n.try(http.MethodPost, "/v1/data", "application/x-ndjson", body)
 	if err != nil || a.Status != http.StatusOK {
 		return false

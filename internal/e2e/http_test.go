@@ -242,9 +242,9 @@ func number(t testing.TB, v any) int64 {
 // explain is the plan of a query as text.
 func (n *node) explain(t testing.TB, sql string) string {
 	t.Helper()
-	rows := n.query(t, "EXPLAIN "+sql)
-	if len(rows) != 1 {
-		t.Fatalf("EXPLAIN %s: %d rows", sql, len(rows))
+	var b strings.Builder
+	for _, row := range n.query(t, "EXPLAIN "+sql) {
+		fmt.Fprintln(&b, row["plan"])
 	}
-	return fmt.Sprint(rows[0]["explain_value"])
+	return b.String()
 }

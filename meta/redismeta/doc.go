@@ -26,7 +26,7 @@
 //	index:table:{T}:units      HASH    committed unit -> time of its commit
 //	index:table:{T}:open       HASH    open unit -> node
 //	nodes:heartbeat            HASH    node -> beat_us (microseconds of Redis's clock) and the node (JSON)
-//	tables:dropped:{request}   STRING  receipt of a drop, for a minute
+//	tables:dropped:{request}   HASH    files of a table just dropped, until its dropper has read them; 10 minutes at most
 //
 // The braces are placeholders, not part of a key. A node in nodes:heartbeat
 // and not in nodes:services has left. Nothing calls KEYS or SCAN. Each change

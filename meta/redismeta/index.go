@@ -45,6 +45,20 @@ func decodeFile(path, text string) (meta.File, error) {
 	return f, d.err
 }
 
+// decodeFiles reads files by path, and orders them by it.
+func decodeFiles(texts map[string]string) ([]meta.File, error) {
+	files := make([]meta.File, 0, len(texts))
+	for path, text := range texts {
+		f, err := decodeFile(path, text)
+		if err != nil {
+			return nil, fmt.Errorf("file %s: %w", path, err)
+		}
+		files = append(files, f)
+	}
+	slices.SortFunc(files, func(a, b meta.File) int { return cmp.Compare(a.Path, b.Path) })
+	return files, nil
+}
+
 // Commit implements meta.Store.
 func (s *Store) Commit(ctx context.Context, c meta.Commit) error {
 	if err := c.Validate(); err != nil {
@@ -136,13 +150,10 @@ func (s *Store) Listing(ctx context.Context, table string) (meta.Listing, error)
 	if version.Val() == "" {
 		return meta.Listing{}, missing(table)
 	}
+	l := meta.Listing{Units: make(map[string]bool, len(units.Val()))}
 	var d decoder
-	l := meta.Listing{Version: d.int(version.Val(), 64), Units: make(map[string]bool, len(units.Val()))}
-	for path, text := range files.Val() {
-		f, err := decodeFile(path, text)
-		d.keep(err)
-		l.Files = append(l.Files, f)
-	}
+	l.Files, d.err = decodeFiles(files.Val())
+	l.Version = d.int(version.Val(), 64)
 	for _, unit := range units.Val() {
 		l.Units[unit] = true
 	}
@@ -152,7 +163,6 @@ func (s *Store) Listing(ctx context.Context, table string) (meta.Listing, error)
 	if d.err != nil {
 		return meta.Listing{}, fmt.Errorf("index of table %s is damaged in redis %s: %w", table, s.address, d.err)
 	}
-	slices.SortFunc(l.Files, func(a, b meta.File) int { return cmp.Compare(a.Path, b.Path) })
 	slices.SortFunc(l.Open, meta.OpenUnit.Compare)
 	return l, nil
 }

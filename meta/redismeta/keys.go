@@ -33,5 +33,6 @@ func idDay(f meta.File) string {
 	return meta.NoID + ":" + f.Day
 }
 
-// receiptKey says for a while that a request has dropped its table.
+// receiptKey holds the files of a table that a request has dropped, until it
+// has read them.
 func receiptKey(request string) string { return "tables:dropped:" + request }

@@ -3,7 +3,7 @@ package redismeta
 import "github.com/redis/go-redis/v9"
 
 // scripts are the changes of several keys. Each answers with a word: ok,
-// missing, exists, conflict, stale.
+// missing, exists, conflict.
 type scripts struct {
 	create, update, drop, commit, open, forget, beat, reap, ring *redis.Script
 }
@@ -63,17 +63,25 @@ redis.call('HSET', KEYS[2], unpack(ARGV, 6))
 return 'ok'
 `
 
-// KEYS: receipt tables:list schema version, then all other keys of the table
-// ARGV: name uid version
+// KEYS: receipt tables:list schema files, then all other keys of the table
+// ARGV: name uid, prefix of the keys by id and day
+// The receipt takes over the files; its empty field says that there is one.
 const dropLua = `
 if redis.call('HGET', KEYS[3], 'uid') ~= ARGV[2] then
   if redis.call('EXISTS', KEYS[1]) == 1 then return 'ok' end
   return 'missing'
 end
-if redis.call('GET', KEYS[4]) ~= ARGV[3] then return 'stale' end
+for _, text in ipairs(redis.call('HVALS', KEYS[4])) do
+  local f = cjson.decode(text)
+  local id = '_'
+  if f.has_id then id = f.id end
+  redis.call('UNLINK', ARGV[3] .. id .. ':' .. f.day)
+end
 redis.call('SREM', KEYS[2], ARGV[1])
+if redis.call('EXISTS', KEYS[4]) == 1 then redis.call('RENAME', KEYS[4], KEYS[1]) end
 for i = 3, #KEYS do redis.call('UNLINK', KEYS[i]) end
-redis.call('SET', KEYS[1], ARGV[1], 'EX', 60)
+redis.call('HSET', KEYS[1], '', '')
+redis.call('EXPIRE', KEYS[1], 600)
 return 'ok'
 `
 

@@ -22,7 +22,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func open(t *testing.T, url string) *redismeta.Store {
 	t.Helper()
-	s, err := redismeta.Open(t.Context(), url, redismeta.Options{})
+	// miniredis on a busy machine takes seconds for the largest commit.
+	s, err := redismeta.Open(t.Context(), url, redismeta.Options{Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

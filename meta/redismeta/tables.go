@@ -14,10 +14,7 @@ import (
 	"skein/meta"
 )
 
-const (
-	tablesPerRead = 200 // tables read in one round trip
-	dropTriesMax  = 20  // a drop starts again when a commit comes in between
-)
+const tablesPerRead = 200 // tables read in one round trip
 
 // CreateTable implements meta.Store.
 func (s *Store) CreateTable(ctx context.Context, t meta.Table) error {
@@ -97,42 +94,35 @@ func (s *Store) UpdateTable(ctx context.Context, t meta.Table) (meta.Table, erro
 	return stored, nil
 }
 
-// DropTable implements meta.Store. It reads the files first and drops the
-// table only as it was read, so that a lost answer loses no file names.
+// DropTable implements meta.Store. The files move to a receipt, so that an
+// answer that is lost loses no file names.
 func (s *Store) DropTable(ctx context.Context, name, uid string) ([]meta.File, error) {
-	request := newRequest()
-	for range dropTriesMax {
-		l, err := s.Listing(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		answer, _, err := s.run(ctx, s.scripts.drop, dropKeys(name, request, l.Files), name, uid, l.Version)
-		switch {
-		case err != nil:
-			return nil, err
-		case answer == "missing":
-			return nil, missing(name)
-		case answer == "ok":
-			return l.Files, nil
-		}
-	}
-	return nil, fmt.Errorf("table %s: %w", name, meta.ErrConflict)
-}
-
-func dropKeys(name, request string, files []meta.File) []string {
 	k := keysOf(name)
-	keys := []string{
-		receiptKey(request), tablesKey, k.schema, k.version,
-		k.config, k.stats, k.created, k.lastWrite, k.files, k.oldest, k.newest, k.units, k.open,
+	receipt := receiptKey(newRequest())
+	answer, _, err := s.run(ctx, s.scripts.drop, []string{
+		receipt, tablesKey, k.schema, k.files,
+		k.config, k.stats, k.created, k.lastWrite, k.oldest, k.newest, k.version, k.units, k.open,
+	}, name, uid, k.byIDDay)
+	if err != nil {
+		return nil, err
 	}
-	seen := make(map[string]bool)
-	for _, f := range files {
-		if key := k.byIDDay + idDay(f); !seen[key] {
-			seen[key] = true
-			keys = append(keys, key)
-		}
+	if answer == "missing" {
+		return nil, missing(name)
 	}
-	return keys
+	var texts map[string]string
+	err = s.call(ctx, func(ctx context.Context) (err error) {
+		texts, err = s.client.HGetAll(ctx, receipt).Result()
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("files of dropped table %s, kept for ten minutes in %s: %w", name, receipt, err)
+	}
+	delete(texts, "")
+	files, err := decodeFiles(texts)
+	if err != nil {
+		return nil, fmt.Errorf("files of dropped table %s: %w", name, err)
+	}
+	return files, s.call(ctx, func(ctx context.Context) error { return s.client.Unlink(ctx, receipt).Err() })
 }
 
 // encodeTable gives the text of Schemas and the fields of the config hash.

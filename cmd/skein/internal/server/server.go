@@ -171,7 +171,7 @@ func (s *Server) openEngine(ctx context.Context) error {
 	s.pool = node.NewPool(s.peerOptions())
 	s.onStop(func(context.Context) error { s.pool.Close(); return nil })
 	deps := coordinator.Deps{Meta: catalog, Objects: objects, DB: s.db, Log: s.log,
-		Remote: func(n meta.Node) coordinator.Worker { return s.pool.Worker(n.Address) }}
+		Authorize: s.authorize, Remote: func(n meta.Node) coordinator.Worker { return s.pool.Worker(n.Address) }}
 	if s.isWorker() {
 		local, err := s.openWorker(id, objects)
 		if err != nil {
@@ -183,6 +183,12 @@ func (s *Server) openEngine(ctx context.Context) error {
 	}
 	s.coord, err = coordinator.New(ctx, deps, coordinator.Options{Node: s.self(id)})
 	return err
+}
+
+// authorize asks for the role that a permission needs.
+func (s *Server) authorize(ctx context.Context, p coordinator.Permission) error {
+	role := map[coordinator.Permission]auth.Role{coordinator.ToRead: auth.Read, coordinator.ToWrite: auth.Write, coordinator.ToDefine: auth.Admin}[p]
+	return auth.Require(ctx, role)
 }
 
 func (s *Server) isWorker() bool {
