@@ -74,7 +74,10 @@ type Deps struct {
 	Local   Worker
 	Loader  Loader
 	Remote  func(n meta.Node) Worker
-	Log     *slog.Logger
+	// Authorize says whether the caller in ctx may do such things; nil allows
+	// everybody everything.
+	Authorize func(ctx context.Context, p Permission) error
+	Log       *slog.Logger
 }
 
 // Options of a coordinator.
