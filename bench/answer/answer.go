@@ -128,13 +128,13 @@ func cell(col arrow.Array, i int) any {
 func number(col arrow.Array, i int) (string, bool) {
 	switch a := col.(type) {
 	case *array.Decimal32:
-		return decimal(strconv.FormatInt(int64(a.Value(i)), 10), a.DataType().(*arrow.Decimal32Type).Scale), true
+		return withPoint(strconv.FormatInt(int64(a.Value(i)), 10), a.DataType().(*arrow.Decimal32Type).Scale), true
 	case *array.Decimal64:
-		return decimal(strconv.FormatInt(int64(a.Value(i)), 10), a.DataType().(*arrow.Decimal64Type).Scale), true
+		return withPoint(strconv.FormatInt(int64(a.Value(i)), 10), a.DataType().(*arrow.Decimal64Type).Scale), true
 	case *array.Decimal128:
-		return decimal(a.Value(i).BigInt().String(), a.DataType().(*arrow.Decimal128Type).Scale), true
+		return withPoint(a.Value(i).BigInt().String(), a.DataType().(*arrow.Decimal128Type).Scale), true
 	case *array.Decimal256:
-		return decimal(a.Value(i).BigInt().String(), a.DataType().(*arrow.Decimal256Type).Scale), true
+		return withPoint(a.Value(i).BigInt().String(), a.DataType().(*arrow.Decimal256Type).Scale), true
 	case *array.Int64:
 		return strconv.FormatInt(a.Value(i), 10), true
 	}

@@ -2,8 +2,8 @@ package answer
 
 import "strings"
 
-// decimal puts the point into an unscaled integer.
-func decimal(unscaled string, scale int32) string {
+// withPoint puts the point into an unscaled integer.
+func withPoint(unscaled string, scale int32) string {
 	digits, negative := strings.CutPrefix(unscaled, "-")
 	switch {
 	case scale < 0 && digits != "0":

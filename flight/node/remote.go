@@ -81,9 +81,10 @@ func (r *Remote) ReadHot(ctx context.Context, req *nodev1.ReadHotRequest) (io.Re
 	ctx, cancel := context.WithCancel(ctx)
 	stream, err := nodev1.NewNodeServiceClient(c).ReadHot(ctx, req)
 	if err != nil {
+		err = r.classify(ctx, err) // while ctx lives: it tells a peer that is gone from a caller that gave up
 		cancel()
 		release()
-		return nil, r.classify(ctx, err)
+		return nil, err
 	}
 	f := &hotFile{remote: r, ctx: ctx, stream: stream, stop: func() { cancel(); release() }}
 	if err := f.fill(); err != nil && !errors.Is(err, io.EOF) { // such as a unit that is gone
@@ -107,8 +108,9 @@ func (r *Remote) Run(ctx context.Context, f *nodev1.Fragment) (batch.Reader, err
 	stop := func() { cancel(); release() }
 	stream, err := flightpb.NewFlightServiceClient(c).DoGet(ctx, &arrowflight.Ticket{Ticket: ticket})
 	if err != nil {
+		err = r.classify(ctx, err)
 		stop()
-		return nil, r.classify(ctx, err)
+		return nil, err
 	}
 	return newResult(ctx, r, stream, stop)
 }
