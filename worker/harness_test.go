@@ -285,3 +285,12 @@ func eventually(t *testing.T, what string, cond func() bool) {
 		}
 	}
 }
+
+func emptyNow(t *testing.T, dir string) bool {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries) == 0
+}
