@@ -110,6 +110,7 @@ func (r conditions) statement() string {
 		"SELECT t.id, u.v FROM t LEFT JOIN u ON t.n = u.k WHERE "+strings.NewReplacer("id ", "t.id ", "t.t.", "t.").Replace(where),
 		"SELECT id, count(*) FROM (SELECT * FROM t WHERE "+where+") x GROUP BY id HAVING count(*) > 1",
 		"SELECT n FROM t WHERE n IN (SELECT n FROM t WHERE "+where+")",
+		"SELECT count(*), sum(n) FROM t WHERE n + 40 IN (SELECT n FROM t WHERE "+where+")",
 		"WITH t AS (SELECT * FROM t WHERE "+where+") SELECT id, max(n) FROM t GROUP BY ALL",
 		"SELECT n FROM t WHERE "+where+" ORDER BY n LIMIT 5",
 	)

@@ -24,7 +24,7 @@ var evolving = []struct {
 	want     []string
 	kind     string
 }{
-	{"integers widen to double", []string{`1`, `2.5`, `-3`}, []string{"1", "2.5", "-3"}, "DOUBLE"},
+	{"integers widen to double", []string{`1`, `2.5`, `-3`}, []string{"1.0", "2.5", "-3.0"}, "DOUBLE"},
 	{"wide integers and doubles conflict", []string{`9007199254740993`, `2.5`}, []string{"9007199254740993", "2.5"}, "VARCHAR"},
 	{"doubles and wide integers conflict", []string{`2.5`, `9007199254740993`}, []string{"2.5", "9007199254740993"}, "VARCHAR"},
 	{"beyond BIGINT", []string{`1`, `9223372036854775808`, `-99999999999999999999999999999999999999`},
@@ -245,6 +245,14 @@ func TestEachRowOnceAtEveryInstant(t *testing.T) {
 			}
 		})
 	}
+	eventually(t, "rows of all writers", func() bool {
+		for g := range acknowledged {
+			if acknowledged[g].Load() == 0 {
+				return false
+			}
+		}
+		return true
+	})
 	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); {
 		var before [4]int64
 		for g := range acknowledged {

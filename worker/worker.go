@@ -103,8 +103,8 @@ func emptyDir(dir string) error {
 	return nil
 }
 
-// Start begins to flush in the background, until Close. When ctx ends
-// flushing stops, as if the process had been killed.
+// Start begins to flush in the background, until Close: the end of ctx does
+// not stop it, since then Close could flush nothing.
 func (w *Worker) Start(ctx context.Context) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -112,7 +112,7 @@ func (w *Worker) Start(ctx context.Context) {
 		return
 	}
 	w.started = true
-	ctx, w.cancel = context.WithCancel(ctx)
+	ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	w.wg.Go(func() { w.loop(ctx) })
 }
 
@@ -127,7 +127,7 @@ func (w *Worker) Close(ctx context.Context) error {
 	if again {
 		return nil
 	}
-	w.Start(context.WithoutCancel(ctx))
+	w.Start(ctx)
 	left, err := w.flushAll(ctx, "", true)
 	if err != nil {
 		err = fmt.Errorf("worker closed with %d units left in its log: %w", left, err)
