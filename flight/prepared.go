@@ -32,8 +32,10 @@ func (s *sqlServer) CreatePreparedStatement(ctx context.Context, r flightsql.Act
 	return res, nil
 }
 
-// paramSchema is the schema that clients bind by. JDBC refuses NULL for a
-// field that is not nullable, and any value for one without a type.
+// paramSchema is the schema that clients bind by. It is made for JDBC, the one
+// that does: it refuses NULL for a field that is not nullable and any value
+// for one without a type, and puts milliseconds into every field of times,
+// whatever its unit.
 func paramSchema(params *arrow.Schema) *arrow.Schema {
 	if params == nil {
 		return arrow.NewSchema(nil, nil)
@@ -41,8 +43,13 @@ func paramSchema(params *arrow.Schema) *arrow.Schema {
 	fields := params.Fields()
 	for i := range fields {
 		fields[i].Nullable = true
-		if fields[i].Type.ID() == arrow.NULL {
+		switch t := fields[i].Type.(type) {
+		case *arrow.NullType:
 			fields[i].Type = arrow.BinaryTypes.String
+		case *arrow.TimestampType:
+			fields[i].Type = &arrow.TimestampType{Unit: arrow.Millisecond, TimeZone: t.TimeZone}
+		case *arrow.Time32Type, *arrow.Time64Type:
+			fields[i].Type = arrow.FixedWidthTypes.Time32ms
 		}
 	}
 	return arrow.NewSchema(fields, nil)

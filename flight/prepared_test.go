@@ -42,6 +42,7 @@ func TestPreparedSchemas(t *testing.T) {
 		"SHOW TABLES":              {1, nil},
 		"SELECT ?":                 {1, arrow.PrimitiveTypes.Int64},
 		"SELECT untyped ?":         {1, arrow.BinaryTypes.String},
+		"SELECT at ?":              {1, &arrow.TimestampType{Unit: arrow.Millisecond, TimeZone: "UTC"}},
 		"CREATE TABLE t (x INT)":   {0, nil},
 		"INSERT INTO t VALUES (?)": {0, arrow.PrimitiveTypes.Int64},
 	} {

@@ -68,6 +68,8 @@ func ValidateID(id string) error {
 		return fault.Newf(fault.InvalidArgument, "id %.80q is not valid UTF-8", id)
 	case strings.ContainsFunc(id, unicode.IsControl):
 		return fault.Newf(fault.InvalidArgument, "id %.80q holds a control character", id)
+	case strings.Contains(id, "../"):
+		return fault.Newf(fault.InvalidArgument, "id %.80q holds ../, which ids may not, as they become part of paths: leave it out", id)
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func TestValidateID(t *testing.T) {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
-	for _, id := range []string{"", "a\x00b", "a\nb", "\u0085", "\x7f", "\xff", strings.Repeat("x", IDMax+1), strings.Repeat("x", 20<<20)} {
+	for _, id := range []string{"", "../a", "a/../b", "a\x00b", "a\nb", "\u0085", "\x7f", "\xff", strings.Repeat("x", IDMax+1), strings.Repeat("x", 20<<20)} {
 		if err := ValidateID(id); fault.CodeOf(err) != fault.InvalidArgument {
 			t.Errorf("%.80q: got %v", id, err)
 		}

@@ -71,6 +71,19 @@ func loadedType(t arrow.DataType) (string, error) {
 	return "", fault.Newf(fault.InvalidArgument, "Arrow type %s cannot be stored", t)
 }
 
+// loadedField is the DuckDB type of a column or struct field of a storage
+// schema.
+func loadedField(f arrow.Field) (string, error) {
+	if f.Metadata.Equal(uuidMark) {
+		return "UUID", nil
+	}
+	t, err := loadedType(f.Type)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", f.Name, err)
+	}
+	return t, nil
+}
+
 func loadedTimestamp(t *arrow.TimestampType) string {
 	if t.TimeZone != "" {
 		return "TIMESTAMP WITH TIME ZONE"
@@ -84,9 +97,9 @@ func loadedStruct(t *arrow.StructType) (string, error) {
 	}
 	parts := make([]string, t.NumFields())
 	for i, f := range t.Fields() {
-		ft, err := loadedType(f.Type)
+		ft, err := loadedField(f)
 		if err != nil {
-			return "", fmt.Errorf("field %s: %w", f.Name, err)
+			return "", err
 		}
 		parts[i] = meta.QuoteIdent(f.Name) + " " + ft
 	}
@@ -122,8 +135,20 @@ func checkNames(fields []arrow.Field) error {
 	return nil
 }
 
-// storageSchema is the schema with extension types and metadata taken off;
-// UUIDs stay, since DuckDB has them.
+// uuidMark tells DuckDB that 16 bytes are a UUID.
+var uuidMark = arrow.NewMetadata([]string{"ARROW:extension:name", "ARROW:extension:metadata"}, []string{"arrow.uuid", ""})
+
+// extensionOf is the name of the field's extension type; empty if it has none.
+func extensionOf(f arrow.Field) string {
+	if e, ok := f.Type.(arrow.ExtensionType); ok {
+		return e.ExtensionName()
+	}
+	name, _ := f.Metadata.GetValue("ARROW:extension:name")
+	return name
+}
+
+// storageSchema is the schema with extension types and metadata taken off, so
+// that what DuckDB loads depends on nothing else. UUIDs stay: DuckDB has them.
 func storageSchema(s *arrow.Schema) *arrow.Schema {
 	fields := make([]arrow.Field, s.NumFields())
 	for i, f := range s.Fields() {
@@ -133,7 +158,11 @@ func storageSchema(s *arrow.Schema) *arrow.Schema {
 }
 
 func storageField(f arrow.Field) arrow.Field {
-	return arrow.Field{Name: f.Name, Type: storageType(f.Type), Nullable: true}
+	s := arrow.Field{Name: f.Name, Type: storageType(f.Type), Nullable: true}
+	if b, ok := s.Type.(*arrow.FixedSizeBinaryType); ok && b.ByteWidth == 16 && extensionOf(f) == "arrow.uuid" {
+		s.Metadata = uuidMark
+	}
+	return s
 }
 
 func storageType(t arrow.DataType) arrow.DataType {

@@ -31,8 +31,7 @@ type Options struct {
 	Secret string        // of the cluster, sent with each call
 	Idle   time.Duration // after which an unused connection is closed; 10 min if zero
 
-	// Dial replaces gRPC's dial options in tests, such as an in-memory dialer.
-	Dial []grpc.DialOption
+	Dial []grpc.DialOption // more of gRPC's options, such as credentials
 }
 
 // Pool keeps one connection to each peer, made when it is first used.

@@ -12,7 +12,7 @@ import urllib.request
 import duckdb
 import pyarrow as pa
 
-IDS = ["user-1", "user-2", "a b/c%:é", "日本", "_", "..", "it's", 'say "x"', "%41", "A", "a", "ünï/../x", "last"]
+IDS = ["user-1", "user-2", "a b/c%:é", "日本", "_", "..", "it's", 'say "x"', "%41", "A", "a", "ünï/..x", "last"]
 START = datetime.datetime(2024, 2, 27, 22, 30, tzinfo=datetime.timezone.utc)
 BUFFER_ROWS = 120
 NEVER_SECONDS = 3600

@@ -1,0 +1,221 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/oklog/ulid/v2"
+	"golang.org/x/sync/errgroup"
+
+	"skein/internal/batch"
+	"skein/internal/duck"
+	"skein/internal/fault"
+	"skein/meta"
+)
+
+// Limits of one ingest.
+const (
+	IngestDaysMax  = 4_000               // days of the time column
+	IngestFilesMax = meta.CommitFilesMax // files, which are committed in one step
+)
+
+// ingest is one bulk load.
+type ingest struct {
+	w       *Worker
+	table   meta.Table
+	conn    *duck.Conn
+	unit    string
+	arrived string   // day
+	exprs   []string // of the table's columns over the stage
+	parts   partition
+	uploads *errgroup.Group
+	files   []*meta.File
+}
+
+// Ingest writes rows, whose columns are named as the table's, into files and
+// uploads them. It does not commit: the caller adds the files to the index in
+// one step, as the unit that they name. After an error it deletes what it
+// uploaded, as well as it can. It does not close rows.
+func (w *Worker) Ingest(ctx context.Context, table meta.Table, rows batch.Reader) (files []meta.File, n int64, err error) {
+	w.gate.RLock()
+	defer w.gate.RUnlock()
+	if w.closing {
+		return nil, 0, errClosed
+	}
+	conn, err := w.db.Conn(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer conn.Close()
+	in := &ingest{w: w, table: table, conn: conn, unit: ulid.Make().String(), arrived: time.Now().UTC().Format(dayLayout)}
+	uploads, uctx := errgroup.WithContext(ctx)
+	uploads.SetLimit(w.o.UploadsMax)
+	in.uploads = uploads
+	n, err = in.run(uctx, rows)
+	if uerr := uploads.Wait(); uerr != nil && (err == nil || errors.Is(err, context.Canceled)) {
+		err = uerr
+	}
+	for _, f := range in.files {
+		files = append(files, *f)
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		w.deleteFiles(ctx, files)
+		return nil, 0, fmt.Errorf("table %s: %w", table.Name, err)
+	}
+	w.metrics.ingested.Add(float64(n))
+	return files, n, nil
+}
+
+// run stages and writes chunk after chunk.
+func (in *ingest) run(ctx context.Context, rows batch.Reader) (n int64, err error) {
+	if err := in.prepare(ctx, rows.Schema()); err != nil {
+		return 0, err
+	}
+	storage := newStorageReader(rows)
+	defer storage.Close()
+	chunk := &chunkReader{Reader: storage, rowsMax: in.w.o.IngestRowsMax, bytesMax: in.w.o.IngestBytesMax}
+	if in.parts.any() {
+		chunk.rowsMax, chunk.bytesMax = chunk.rowsMax*sortedChunks, chunk.bytesMax*sortedChunks
+	}
+	for !chunk.ended {
+		chunk.rows, chunk.bytes = 0, 0
+		loaded, err := in.conn.Load(ctx, "stage", chunk)
+		if err != nil {
+			return n, err
+		}
+		if loaded == 0 {
+			continue
+		}
+		n += loaded
+		if err := in.write(ctx); err != nil {
+			return n, err
+		}
+		if _, err := in.conn.Exec(ctx, "TRUNCATE stage"); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// sortedChunks is how much larger a chunk is that is cut into partitions: each
+// chunk makes a file of each.
+const sortedChunks = 8
+
+// prepare makes the stage and the expressions that turn it into the table's
+// columns.
+func (in *ingest) prepare(ctx context.Context, schema *arrow.Schema) error {
+	cols, err := in.w.arrowColumns(ctx, in.conn, schema)
+	if err != nil {
+		return err
+	}
+	s := in.table.Schema()
+	if err := IngestSchema(s, cols); err != nil {
+		return err
+	}
+	for _, c := range s.Columns {
+		from := meta.Schema{Columns: cols}
+		expr := meta.MissingExpr(c.Type)
+		if i := from.Column(c.Name); i >= 0 {
+			expr = fmt.Sprintf("CAST(%s AS %s)", meta.ReadExpr(cols[i].Name, cols[i].Type, c.Type), c.Type.SQL())
+		}
+		in.exprs = append(in.exprs, expr+" AS "+meta.QuoteIdent(c.Name))
+	}
+	if in.parts, err = newPartition(in.table, in.arrived); err != nil {
+		return err
+	}
+	return createStage(ctx, in.conn, "stage", storageSchema(schema))
+}
+
+// write turns the stage into files.
+func (in *ingest) write(ctx context.Context) error {
+	selected := "SELECT " + strings.Join(in.exprs, ", ") + " FROM stage"
+	if !in.parts.any() {
+		f := &meta.File{Day: in.arrived, Path: in.path(meta.NoID, in.arrived)}
+		rows, err := in.conn.Strings(ctx, "SELECT count(*) FROM stage")
+		if err != nil {
+			return err
+		}
+		f.Rows, _ = strconv.ParseInt(rows[0][0], 10, 64)
+		return in.copy(ctx, selected, f)
+	}
+	return in.writeParts(ctx, selected)
+}
+
+func (in *ingest) path(segment, day string) string {
+	return meta.ObjectPath(in.table.Name, segment, day, in.w.names.next())
+}
+
+// copy writes a query's rows into a file and starts its upload.
+func (in *ingest) copy(ctx context.Context, query string, f *meta.File) error {
+	if len(in.files) >= IngestFilesMax {
+		return fault.Newf(fault.InvalidArgument, "the rows make more than %d files (one for each id and day); load fewer at once, or make the table with fewer id_buckets or without a time column", IngestFilesMax)
+	}
+	f.SchemaVersion, f.Unit = in.table.SchemaVersion(), in.unit
+	local := in.w.tempFile()
+	sql := fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d)", query, duck.Literal(local), rowGroupRows)
+	if _, err := in.conn.Exec(ctx, sql); err != nil {
+		os.Remove(local)
+		return err
+	}
+	in.files = append(in.files, f)
+	in.uploads.Go(func() error {
+		defer os.Remove(local)
+		return in.w.uploadFile(ctx, local, f)
+	})
+	return ctx.Err()
+}
+
+func (w *Worker) uploadFile(ctx context.Context, local string, f *meta.File) error {
+	r, err := os.Open(local)
+	if err != nil {
+		return fault.Newf(fault.Unavailable, "temporary file: %w", err)
+	}
+	defer r.Close()
+	info, err := r.Stat()
+	if err != nil {
+		return fault.Newf(fault.Unavailable, "temporary file: %w", err)
+	}
+	f.Bytes = info.Size()
+	if err := w.objects.Put(ctx, f.Path, r, f.Bytes); err != nil {
+		return fmt.Errorf("file %s: %w", f.Path, err)
+	}
+	w.metrics.uploaded.Add(float64(f.Bytes))
+	return nil
+}
+
+// chunkReader ends after about rowsMax rows or bytesMax bytes, and can then be
+// read on.
+type chunkReader struct {
+	batch.Reader
+	rowsMax, bytesMax int64
+	rows, bytes       int64
+	ended             bool // of the other reader
+}
+
+func (c *chunkReader) Next(ctx context.Context) (arrow.RecordBatch, error) {
+	if c.ended || c.rows >= c.rowsMax || c.bytes >= c.bytesMax {
+		return nil, io.EOF
+	}
+	b, err := c.Reader.Next(ctx)
+	if errors.Is(err, io.EOF) {
+		c.ended = true
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.rows += b.NumRows()
+	for _, col := range b.Columns() {
+		c.bytes += int64(col.Data().SizeInBytes())
+	}
+	return b, nil
+}
