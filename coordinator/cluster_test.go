@@ -151,7 +151,7 @@ func (c *cluster) add(id, dir string, db *duck.DB, objects *local.Store) {
 		}}
 	n := &testNode{id: id, worker: &faultyWorker{Worker: w, Runner: worker.NewRunner(db, source)}}
 	n.Coordinator, err = coordinator.New(c.t.Context(), coordinator.Deps{
-		Meta: c.meta, Objects: objects, DB: db, Local: n.worker, Loader: loaderOf(w),
+		Meta: c.meta, Objects: objects, DB: db, Local: n.worker, Loader: w,
 		Remote: func(m meta.Node) coordinator.Worker { return c.byAddress(m.Address).worker },
 	}, coordinator.Options{Node: meta.Node{ID: id, Address: id + ":1", Roles: []string{"coordinator", "worker"}}, ViewAge: time.Nanosecond})
 	check(c.t, err)
@@ -361,5 +361,3 @@ func TestWritesStandInOnlyWhereNothingWasSent(t *testing.T) {
 		t.Errorf("%s rows, the answer of one append was lost", got)
 	}
 }
-
-func loaderOf(w any) coordinator.Loader { l, _ := w.(coordinator.Loader); return l }

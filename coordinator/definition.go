@@ -60,6 +60,8 @@ func (c *Coordinator) parseDefinition(ctx context.Context, q *planner.Query, sql
 		return p.createTable(ctx, c)
 	case p.words("CREATE"), p.words("DROP"):
 		return nil, fault.Newf(fault.Unimplemented, "%s of anything but a table is not supported", q.Keyword)
+	case q.Keyword == "SELECT", q.Keyword == "FROM", q.Keyword == "VALUES": // with something else behind it
+		return nil, fault.New(fault.InvalidArgument, "more than one statement in one request; send one at a time")
 	}
 	return nil, fault.Newf(fault.InvalidArgument, "statement %s is not known; SELECT, CREATE TABLE, DROP TABLE, SHOW TABLES, DESCRIBE and EXPLAIN are", q.Keyword)
 }

@@ -24,12 +24,8 @@ const tableType = "TABLE"
 
 type chunks = <-chan arrowflight.StreamChunk
 
-// send hands finished batches over to the library, which releases them. There
-// is always one: JDBC shows each column twice without.
+// send hands finished batches over to the library, which releases them.
 func send(schema *arrow.Schema, batches ...arrow.RecordBatch) (*arrow.Schema, chunks, error) {
-	if len(batches) == 0 {
-		batches = []arrow.RecordBatch{build(schema, func(*array.RecordBuilder) {})}
-	}
 	ch := make(chan arrowflight.StreamChunk, len(batches))
 	for _, b := range batches {
 		ch <- arrowflight.StreamChunk{Data: b}

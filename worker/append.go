@@ -32,11 +32,11 @@ var errClosed = fault.New(fault.Unavailable, "the worker is shutting down, retry
 // change any more. After an error some may be stored; none is if an argument
 // is bad.
 func (w *Worker) Append(ctx context.Context, req *nodev1.AppendRequest) error {
-	w.gate.RLock()
-	defer w.gate.RUnlock()
-	if w.closing {
-		return errClosed
+	ctx, leave, err := w.calls.enter(ctx)
+	if err != nil {
+		return err
 	}
+	defer leave()
 	objects, err := read(req.Records)
 	if err != nil {
 		return fmt.Errorf("table %s: %w", req.Table, err)

@@ -114,7 +114,7 @@ func TestFieldsCalledIDAndTimestamp(t *testing.T) {
 func TestFilesAreAsTheDesignSays(t *testing.T) {
 	h := newHouse(t, t.TempDir(), Options{}, nil)
 	h.create(t, "t", meta.Config{})
-	ids := []string{"user-1", "../weird/é id", "_", strings.Repeat("long", 100)}
+	ids := []string{"user-1", "..weird/é id", "_", strings.Repeat("long", 100)}
 	for i, id := range ids {
 		h.append(t, "t", record(id, at(100+i), `{"n":1}`), record(id, at(i), `{"n":2}`), record(id, -1, `{"n":3}`))
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -34,6 +33,8 @@ type ingest struct {
 	unit    string
 	arrived string   // day
 	exprs   []string // of the table's columns over the stage
+	names   string   // of the table's columns, quoted
+	key     string   // quoted column of a part's number, none of the table's
 	parts   partition
 	uploads *errgroup.Group
 	files   []*meta.File
@@ -44,11 +45,11 @@ type ingest struct {
 // one step, as the unit that they name. After an error it deletes what it
 // uploaded, as well as it can. It does not close rows.
 func (w *Worker) Ingest(ctx context.Context, table meta.Table, rows batch.Reader) (files []meta.File, n int64, err error) {
-	w.gate.RLock()
-	defer w.gate.RUnlock()
-	if w.closing {
-		return nil, 0, errClosed
+	ctx, leave, err := w.calls.enter(ctx)
+	if err != nil {
+		return nil, 0, err
 	}
+	defer leave()
 	conn, err := w.db.Conn(ctx)
 	if err != nil {
 		return nil, 0, err
@@ -66,7 +67,7 @@ func (w *Worker) Ingest(ctx context.Context, table meta.Table, rows batch.Reader
 		files = append(files, *f)
 	}
 	if err == nil {
-		err = ctx.Err()
+		err = context.Cause(ctx)
 	}
 	if err != nil {
 		w.deleteFiles(ctx, files)
@@ -89,22 +90,28 @@ func (in *ingest) run(ctx context.Context, rows batch.Reader) (n int64, err erro
 	}
 	for !chunk.ended {
 		chunk.rows, chunk.bytes = 0, 0
-		loaded, err := in.conn.Load(ctx, "stage", chunk)
+		loaded, err := in.chunk(ctx, chunk)
 		if err != nil {
 			return n, err
 		}
-		if loaded == 0 {
-			continue
-		}
 		n += loaded
-		if err := in.write(ctx); err != nil {
-			return n, err
-		}
-		if _, err := in.conn.Exec(ctx, "TRUNCATE stage"); err != nil {
-			return n, err
-		}
 	}
 	return n, nil
+}
+
+// chunk stages and writes one chunk.
+func (in *ingest) chunk(ctx context.Context, rows *chunkReader) (int64, error) {
+	if err := createStage(ctx, in.conn, "stage", rows.Schema()); err != nil {
+		return 0, err
+	}
+	n, err := in.conn.Load(ctx, "stage", rows)
+	if err == nil && n > 0 {
+		err = in.write(ctx, n)
+	}
+	if err == nil {
+		_, err = in.conn.Exec(ctx, "DROP TABLE stage")
+	}
+	return n, err
 }
 
 // sortedChunks is how much larger a chunk is that is cut into partitions: each
@@ -130,23 +137,23 @@ func (in *ingest) prepare(ctx context.Context, schema *arrow.Schema) error {
 		}
 		in.exprs = append(in.exprs, expr+" AS "+meta.QuoteIdent(c.Name))
 	}
-	if in.parts, err = newPartition(in.table, in.arrived); err != nil {
-		return err
+	names := make([]string, len(s.Columns))
+	for i, c := range s.Columns {
+		names[i] = meta.QuoteIdent(c.Name)
 	}
-	return createStage(ctx, in.conn, "stage", storageSchema(schema))
+	in.names, in.key = strings.Join(names, ", "), "_part"
+	for s.Column(in.key) >= 0 {
+		in.key += "_"
+	}
+	in.parts, err = newPartition(in.table, in.arrived)
+	return err
 }
 
-// write turns the stage into files.
-func (in *ingest) write(ctx context.Context) error {
+// write turns the n rows of the stage into files.
+func (in *ingest) write(ctx context.Context, n int64) error {
 	selected := "SELECT " + strings.Join(in.exprs, ", ") + " FROM stage"
 	if !in.parts.any() {
-		f := &meta.File{Day: in.arrived, Path: in.path(meta.NoID, in.arrived)}
-		rows, err := in.conn.Strings(ctx, "SELECT count(*) FROM stage")
-		if err != nil {
-			return err
-		}
-		f.Rows, _ = strconv.ParseInt(rows[0][0], 10, 64)
-		return in.copy(ctx, selected, f)
+		return in.copy(ctx, selected, &meta.File{Day: in.arrived, Path: in.path(meta.NoID, in.arrived), Rows: n})
 	}
 	return in.writeParts(ctx, selected)
 }

@@ -123,31 +123,47 @@ func (in *ingest) writeParts(ctx context.Context, selected string) error {
 	if err := in.checkTimes(ctx, selected); err != nil {
 		return err
 	}
-	sorted := fmt.Sprintf(`CREATE TEMP TABLE sorted AS SELECT dense_rank() OVER (ORDER BY _segment, _day) AS _part, * FROM (SELECT coalesce(%s, '') AS _segment, %s AS _day, t.* FROM (%s) t) ORDER BY _part, %s`,
-		p.segmentExpr(), p.dayExpr(), selected, p.order())
-	if _, err := in.conn.Exec(ctx, sorted); err != nil {
+	if err := in.keyStage(ctx, selected); err != nil {
 		return err
 	}
-	minTime, maxTime, nulls := "NULL", "NULL", "false"
+	parts, err := in.conn.Strings(ctx, "SELECT * FROM parts ORDER BY part")
+	if err == nil {
+		err = p.countDays(parts)
+	}
+	if err != nil {
+		return err
+	}
+	for _, part := range parts {
+		if err := in.copy(ctx, "SELECT "+in.names+" FROM sorted WHERE "+in.key+" = "+part[0], in.partFile(part)); err != nil {
+			return err
+		}
+	}
+	_, err = in.conn.Exec(ctx, "DROP TABLE parts")
+	if err == nil {
+		_, err = in.conn.Exec(ctx, "DROP TABLE sorted")
+	}
+	return err
+}
+
+// keyStage makes the table parts, one row for each file, and the table sorted:
+// the stage's rows with the number of their part, in the order of the files.
+func (in *ingest) keyStage(ctx context.Context, selected string) error {
+	p := &in.parts
+	minTime, maxTime, nulls := "CAST(NULL AS BIGINT)", "CAST(NULL AS BIGINT)", "false"
 	if p.time != "" {
 		unit := timeKinds[p.timeKind]
 		minTime, maxTime = fmt.Sprintf("epoch_%s(min(%s))", unit, p.time), fmt.Sprintf("epoch_%s(max(%s))", unit, p.time)
 		nulls = fmt.Sprintf("bool_or(%s IS NULL)", p.time)
 	}
-	parts, err := in.conn.Strings(ctx, fmt.Sprintf("SELECT _part, any_value(_segment), any_value(_day), count(*), %s, %s, %s FROM sorted GROUP BY _part ORDER BY _part", minTime, maxTime, nulls))
+	segment, day := "coalesce("+p.segmentExpr()+", '')", p.dayExpr()
+	_, err := in.conn.Exec(ctx, fmt.Sprintf(`CREATE TEMP TABLE parts AS SELECT row_number() OVER (ORDER BY segment, day) AS part, * FROM (
+		SELECT %s AS segment, %s AS day, count(*) AS n, %s AS first, %s AS last, %s AS nulls FROM (%s) GROUP BY ALL)`,
+		segment, day, minTime, maxTime, nulls, selected))
 	if err != nil {
 		return err
 	}
-	if err := p.countDays(parts); err != nil {
-		return err
-	}
-	for _, part := range parts {
-		f := in.partFile(part)
-		if err := in.copy(ctx, fmt.Sprintf("SELECT * EXCLUDE (_part, _segment, _day) FROM sorted WHERE _part = %s", part[0]), f); err != nil {
-			return err
-		}
-	}
-	_, err = in.conn.Exec(ctx, "DROP TABLE sorted")
+	_, err = in.conn.Exec(ctx, fmt.Sprintf(`CREATE TEMP TABLE sorted AS SELECT p.part AS %s, t.* FROM (%s) t JOIN parts p ON p.segment = %s AND p.day = %s ORDER BY p.part, %s`,
+		in.key, selected, segment, day, p.order()))
 	return err
 }
 

@@ -34,8 +34,7 @@ type Worker struct {
 	slots  *semaphore.Weighted // of FlushesMax
 	names  *names
 
-	gate    sync.RWMutex // read-held by writes, so that Close waits for them
-	closing bool
+	calls *calls
 
 	mu          sync.Mutex        // may be taken with a table's lock held, not the other way round
 	tables      map[string]*table // by UID
@@ -66,6 +65,7 @@ func New(d Deps, o Options) (*Worker, error) {
 		budget: semaphore.NewWeighted(o.BufferBytesMax),
 		slots:  semaphore.NewWeighted(int64(o.FlushesMax)),
 		names:  newNames(o.NodeID),
+		calls:  newCalls(),
 		tables: map[string]*table{},
 		kick:   make(chan struct{}, 1), pressure: make(chan struct{}, 1),
 	}
@@ -120,11 +120,7 @@ func (w *Worker) Start(ctx context.Context) {
 // before, the rows left stay in the log for the next start and the error says
 // how many units they are.
 func (w *Worker) Close(ctx context.Context) error {
-	w.gate.Lock()
-	again := w.closing
-	w.closing = true
-	w.gate.Unlock()
-	if again {
+	if !w.calls.close(ctx) {
 		return nil
 	}
 	w.Start(ctx)

@@ -7,10 +7,8 @@ import (
 	"io"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 	arrowflight "github.com/apache/arrow-go/v18/arrow/flight"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"skein/internal/batch"
 )
@@ -25,10 +23,9 @@ type Sender interface {
 }
 
 // Send writes r's schema at once and then its batches, each split so that a
-// message stays below MessageBytesMax where its rows allow that. A result
-// without batches gets an empty one: JDBC shows each column twice without.
-// Send reads one batch ahead of the one that is being sent. It returns when
-// the stream is at its end, failed, or ctx is over; r is closed then.
+// message stays below MessageBytesMax where its rows allow that. It reads one
+// batch ahead of the one that is being sent. It returns when the stream is at
+// its end, failed, or ctx is over; r is closed then.
 func Send(ctx context.Context, s Sender, r batch.Reader) (err error) {
 	defer func() {
 		if closeErr := r.Close(); err == nil && closeErr != nil {
@@ -42,30 +39,17 @@ func Send(ctx context.Context, s Sender, r batch.Reader) (err error) {
 	defer w.Close()
 	a := readAhead(ctx, r)
 	defer a.stop()
-	empty := true
 	for b := range a.batches {
 		err := write(w, b, MessageBytesMax)
 		b.Release()
 		if err != nil {
 			return err
 		}
-		empty = false
 	}
-	switch {
-	case !errors.Is(a.err, io.EOF):
+	if !errors.Is(a.err, io.EOF) {
 		return a.err
-	case empty:
-		return writeEmpty(w, r.Schema())
 	}
 	return nil
-}
-
-func writeEmpty(w *arrowflight.Writer, schema *arrow.Schema) error {
-	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
-	defer b.Release()
-	none := b.NewRecordBatch()
-	defer none.Release()
-	return w.Write(none)
 }
 
 // newWriter sends the schema. Arrow's writer does so only with the first

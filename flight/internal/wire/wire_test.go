@@ -124,16 +124,6 @@ func assertSame(t *testing.T, in arrow.RecordBatch, out *sink) {
 	}
 }
 
-func TestSendWithoutBatches(t *testing.T) {
-	var out sink
-	if err := Send(t.Context(), &out, batch.NewSlice(testSchema)); err != nil {
-		t.Fatal(err)
-	}
-	if len(out.messages) != 2 {
-		t.Errorf("%d messages, want the schema and an empty batch", len(out.messages))
-	}
-}
-
 func TestSendReleasesOnFailure(t *testing.T) {
 	for failFrom := 1; failFrom < 4; failFrom++ {
 		mem := memory.NewCheckedAllocator(memory.DefaultAllocator)

@@ -177,8 +177,7 @@ func (s *Server) openEngine(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		deps.Local = local
-		deps.Loader, _ = any(s.worker).(coordinator.Loader)
+		deps.Local, deps.Loader = local, s.worker
 		local.stats = func(w time.Duration) *nodev1.StatsResponse { return s.coord.NodeStats(w) }
 	}
 	s.coord, err = coordinator.New(ctx, deps, coordinator.Options{Node: s.self(id)})
