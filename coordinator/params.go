@@ -47,6 +47,8 @@ func paramExpr(a arrow.Array) (string, error) {
 		return "NULL", nil
 	}
 	switch a := a.(type) {
+	case *array.Null: // has no bitmap, so that IsNull says no
+		return "NULL", nil
 	case *array.String:
 		return textExpr(a.Value(0))
 	case *array.LargeString:

@@ -2,10 +2,8 @@ package flight
 
 import (
 	"context"
-	"io"
 	"maps"
 
-	"github.com/apache/arrow-go/v18/arrow"
 	arrowflight "github.com/apache/arrow-go/v18/arrow/flight"
 	"github.com/apache/arrow-go/v18/arrow/flight/flightsql"
 
@@ -84,53 +82,3 @@ func ingestMode(o *flightsql.TableDefinitionOptions) (coordinator.IngestMode, er
 	}
 	return 0, fault.New(fault.InvalidArgument, "the table definition options choose no mode: say create, append, replace or create-or-append")
 }
-
-// putReader is the batches that a client sends. A stream that is cut gives an
-// error, never io.EOF.
-type putReader struct {
-	rows    arrowflight.MessageReader
-	schema  *arrow.Schema
-	started bool // the first batch waits in rows
-	end     error
-}
-
-// newPutReader reads up to the first batch, so that the schema is known. The
-// library reads it safely only with a batch.
-func newPutReader(rows arrowflight.MessageReader) (*putReader, error) {
-	r := &putReader{rows: rows, started: true}
-	if !rows.Next() {
-		if err := rows.Err(); err != nil {
-			return nil, putError(err)
-		}
-		r.end = io.EOF
-	}
-	r.schema = rows.Schema()
-	return r, nil
-}
-
-// Schema implements batch.Reader.
-func (r *putReader) Schema() *arrow.Schema { return r.schema }
-
-// Next implements batch.Reader.
-func (r *putReader) Next(ctx context.Context) (arrow.RecordBatch, error) {
-	if r.end == nil {
-		r.end = ctx.Err()
-	}
-	if r.end != nil {
-		return nil, r.end
-	}
-	if r.started {
-		r.started = false
-		return r.rows.RecordBatch(), nil
-	}
-	if r.rows.Next() {
-		return r.rows.RecordBatch(), nil
-	}
-	if r.end = putError(r.rows.Err()); r.end == nil {
-		r.end = io.EOF
-	}
-	return nil, r.end
-}
-
-// Close implements batch.Reader. The library releases the batches.
-func (r *putReader) Close() error { return nil }

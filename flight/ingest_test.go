@@ -3,7 +3,9 @@ package flight_test
 import (
 	"context"
 	"errors"
+	"io"
 	"maps"
+	"strings"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -12,6 +14,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/flight/flightsql"
 	flightpb "github.com/apache/arrow-go/v18/arrow/flight/gen/flight"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
@@ -164,4 +167,91 @@ func TestIngestCut(t *testing.T) {
 	if c.ingested > 0 || len(c.ingests) > 0 {
 		t.Errorf("%d rows of a cut stream came in", c.ingested)
 	}
+}
+
+// Offsets and text that a client made up are refused before they are used.
+func TestMalformedBatches(t *testing.T) {
+	c := newCoord()
+	d := open(t, c, nil, flight.Options{})
+	offsets := func(v ...int32) *memory.Buffer { return memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(v)) }
+	for name, k := range map[string]struct {
+		offsets *memory.Buffer
+		text    string
+		ok      bool
+	}{
+		"good":         {offsets(0, 2, 4), "abcd", true},
+		"too far":      {offsets(0, 2, 1000), "abcd", false},
+		"backwards":    {offsets(0, 4, 2), "abcd", false},
+		"negative":     {offsets(-5, 2, 4), "abcd", false},
+		"not in UTF-8": {offsets(0, 2, 4), "ab\xff\xfe", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			data := array.NewData(arrow.BinaryTypes.String, 2, []*memory.Buffer{nil, offsets(0, 2, 4), memory.NewBufferBytes([]byte("abcd"))}, nil, 0, 0)
+			schema := arrow.NewSchema([]arrow.Field{{Name: "s", Type: arrow.BinaryTypes.String, Nullable: true}}, nil)
+			good := array.NewRecordBatch(schema, []arrow.Array{array.MakeFromData(data)}, 2)
+			messages := &recorded{}
+			w := arrowflight.NewRecordWriter(messages, ipc.WithSchema(schema))
+			w.SetFlightDescriptor(&arrowflight.FlightDescriptor{Type: arrowflight.DescriptorCMD, Cmd: ingestCommand(t, "t")})
+			if err := errors.Join(w.Write(good), w.Close()); err != nil {
+				t.Fatal(err)
+			}
+			body := messages.sent[1].DataBody // offsets, padded to 16 bytes, and text
+			copy(body, k.offsets.Bytes())
+			copy(body[16:], k.text)
+			stream, err := d.raw.DoPut(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range messages.sent {
+				if err := stream.Send(m); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err = stream.CloseSend()
+			for err == nil {
+				_, err = stream.Recv()
+			}
+			if k.ok && err != io.EOF {
+				t.Error(err)
+			}
+			if !k.ok {
+				wantCode(t, err, fault.InvalidArgument, "arrow/array: string")
+			}
+		})
+	}
+	if c.ingested != 2 {
+		t.Errorf("%d rows came in, 2 were good", c.ingested)
+	}
+}
+
+// Columns without values, plain and nested, are well formed.
+func TestNullColumns(t *testing.T) {
+	c := newCoord()
+	d := open(t, c, nil, flight.Options{})
+	schema := arrow.NewSchema([]arrow.Field{
+		{Name: "n", Type: arrow.Null, Nullable: true},
+		{Name: "l", Type: arrow.ListOf(arrow.Null), Nullable: true},
+		{Name: "s", Type: arrow.StructOf(arrow.Field{Name: "x", Type: arrow.Null, Nullable: true}), Nullable: true},
+	}, nil)
+	b, _, err := array.RecordFromJSON(memory.DefaultAllocator, schema, strings.NewReader(`[{"n":null,"l":[null,null],"s":{"x":null}},{"n":null,"l":null,"s":null}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := array.NewRecordReader(schema, []arrow.RecordBatch{b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Release()
+	n, err := d.client.ExecuteIngest(t.Context(), r, &flightsql.ExecuteIngestOpts{Table: "t", TableDefinitionOptions: createOrAppend()})
+	if n != 2 || err != nil {
+		t.Error(n, err)
+	}
+}
+
+// recorded keeps the messages that are sent.
+type recorded struct{ sent []*arrowflight.FlightData }
+
+func (r *recorded) Send(d *arrowflight.FlightData) error {
+	r.sent = append(r.sent, proto.Clone(d).(*arrowflight.FlightData))
+	return nil
 }

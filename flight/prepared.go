@@ -201,6 +201,9 @@ func readParams(rows arrowflight.MessageReader, n int) (params []arrow.RecordBat
 		if int(b.NumCols()) != n {
 			return params, fault.Newf(fault.InvalidArgument, "the statement has %d parameters, %d values are bound", n, b.NumCols())
 		}
+		if err := validate(b); err != nil {
+			return params, err
+		}
 		count, size = count+b.NumRows(), size+wire.Size(b)
 		if count > ParamRowsMax || size > ParamBytesMax {
 			return params, fault.Newf(fault.InvalidArgument, "too many values: at most %d rows and %d bytes can be bound, load data by bulk ingest", ParamRowsMax, ParamBytesMax)
@@ -217,12 +220,4 @@ func readParams(rows arrowflight.MessageReader, n int) (params []arrow.RecordBat
 		return []arrow.RecordBatch{}, nil
 	}
 	return params, nil
-}
-
-// putError classes the error of a stream that a client sends.
-func putError(err error) error {
-	if err = fault.From(err); fault.CodeOf(err) != fault.Internal {
-		return err
-	}
-	return fault.Wrap(fault.InvalidArgument, err)
 }

@@ -2,8 +2,6 @@ package flight
 
 import (
 	"context"
-	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -174,14 +172,8 @@ func (c *checkedPut) Recv() (*arrowflight.FlightData, error) {
 	return d, err
 }
 
-// conclude turns a call's error into a status. A panic over malformed input,
-// of which Arrow's decoders are capable, ends the call and not the server.
-func conclude(err *error) {
-	if p := recover(); p != nil {
-		*err = fmt.Errorf("BUG: panic: %v\n%s", p, debug.Stack())
-	}
-	*err = fault.Status(*err)
-}
+// conclude turns a call's error into a status.
+func conclude(err *error) { *err = fault.Status(*err) }
 
 // sqlServer holds the Flight SQL commands. Its errors are made into statuses
 // by Server.

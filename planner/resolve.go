@@ -52,7 +52,8 @@ type scope struct {
 	outer  *scope
 }
 
-// resolver takes the payload. out of column names.
+// resolver takes the payload. out of column names, and the catalog and schema
+// off their tables.
 type resolver struct {
 	catalog *Catalog
 	changed bool
@@ -127,7 +128,10 @@ func is(v any, name string) bool {
 }
 
 func (r *resolver) column(n node, s *scope) {
-	names := list(n, "column_names")
+	names := s.unqualified(list(n, "column_names"))
+	if len(names) < len(list(n, "column_names")) {
+		r.set(n, names)
+	}
 	if len(names) >= 3 && is(names[1], "payload") {
 		alias, _ := names[0].(string)
 		if t, ok := s.find(alias); ok {
@@ -146,6 +150,22 @@ func (r *resolver) column(n node, s *scope) {
 	if name, ok := s.field(names[1]); ok {
 		r.set(n, append([]any{name}, names[2:]...))
 	}
+}
+
+// unqualified is a column's name without the catalog and schema of its table.
+func (s *scope) unqualified(names []any) []any {
+	for _, prefix := range [][]string{{CatalogName, SchemaName}, {SchemaName}, {CatalogName}} {
+		k := len(prefix)
+		if len(names) < k+2 || !is(names[0], prefix[0]) || !is(names[k-1], prefix[k-1]) {
+			continue
+		}
+		table, _ := names[k].(string)
+		_, found := s.find(table)
+		if _, alias := s.find(prefix[0]); found && !alias {
+			return names[k:]
+		}
+	}
+	return names
 }
 
 func (r *resolver) set(n node, names []any) {

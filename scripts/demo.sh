@@ -35,7 +35,7 @@ for _ in $(seq 100); do
 done
 curl -sf "http://$http/readyz" >/dev/null
 
-post() { curl -sS --fail-with-body -X POST "http://$http$1" -H 'Content-Type: application/json' -d "$2"; echo; }
+post() { curl -sS --fail-with-body -X POST "http://$http$1" -H 'Content-Type: application/json' -d "$2"; }
 
 say "Users and orders by REST"
 post /v1/tables '{"table_name": "users", "config": {"buffer_size": 2000, "flush_interval_seconds": 30, "retention_days": 365, "backup_enabled": true}}'

@@ -431,3 +431,50 @@ func TestHotUnitStaysReadable(t *testing.T) {
 	eventually(t, "unpinned", func() bool { return fault.CodeOf(read(3)) == fault.Unavailable })
 	eventually(t, "hot files removed", func() bool { return emptyNow(t, h.w.hotDir()) })
 }
+
+// TestCommittedUnitIsNotUploadedAgain covers a crash right after the commit,
+// when the files were merged into another before the restart.
+func TestCommittedUnitIsNotUploadedAgain(t *testing.T) {
+	h := newHouse(t, t.TempDir(), Options{}, nil)
+	h.create(t, "t", meta.Config{})
+	h.append(t, "t", record("a", at(0), `{"x":1}`))
+	lost := make(chan bool, 1)
+	h.meta.after = func(op string) error {
+		if op != "commit" {
+			return nil
+		}
+		h.meta.set(func(string) error { return fault.New(fault.Unavailable, "catalog is down") })
+		lost <- true
+		return fault.New(fault.Unavailable, "answer lost")
+	}
+	h.w.Start(t.Context())
+	go h.w.Flush(t.Context(), "t")
+	<-lost
+	h = h.crash(t, Options{})
+	l, err := h.catalog.Listing(t.Context(), "t")
+	if err != nil || len(l.Files) != 1 {
+		t.Fatal(l, err)
+	}
+	old := l.Files[0]
+	merged := old
+	merged.Path = meta.ObjectPath("t", "a", old.Day, 1)
+	r, err := h.objects.Get(t.Context(), old.Path, 0, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := errors.Join(
+		h.objects.Put(t.Context(), merged.Path, r, old.Bytes),
+		h.catalog.Commit(t.Context(), meta.Commit{Table: "t", TableUID: "t-uid", Unit: "compaction", Add: []meta.File{merged}, Remove: []string{old.Path}, Time: time.Now()}),
+		h.objects.Delete(t.Context(), old.Path)); err != nil {
+		t.Fatal(err)
+	}
+	count(t, h, 1)
+	h.flush(t)
+	count(t, h, 1)
+	for o := range h.objects.List(t.Context(), "") {
+		if o.Key != merged.Path {
+			t.Error("uploaded again:", o.Key)
+		}
+	}
+}

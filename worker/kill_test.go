@@ -58,7 +58,7 @@ func writeUntilKilled(dir, where string) {
 				var records []*nodev1.Record
 				for range 1 + rand.IntN(5) {
 					i := base + int(next.Add(1))
-					records = append(records, record(fmt.Sprintf("id %d", i%3), at(i%2*100_000), fmt.Sprintf(`{"n": %d, "p%d_%d": %d}`, i, os.Getpid(), i%7, g)))
+					records = append(records, record(fmt.Sprintf("id %d", i%2), at(i%1000), fmt.Sprintf(`{"n": %d, "p%d_%d": %d}`, i, os.Getpid(), i%7, g)))
 				}
 				if err := h.w.Append(context.Background(), &nodev1.AppendRequest{Table: "t", TableUid: "t-uid", Records: records}); err != nil {
 					fail(err)
@@ -131,7 +131,7 @@ func checkAll(t *testing.T, h *house, acknowledged []string) {
 func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	h := newHouse(t, dir, Options{}, nil)
-	c := meta.Config{BufferSize: 40, FlushIntervalSeconds: 1}
+	c := meta.Config{BufferSize: 100, FlushIntervalSeconds: 1}
 	h.create(t, "t", c)
 	if err := h.close(t.Context()); err != nil {
 		t.Fatal(err)

@@ -24,11 +24,11 @@ const (
 
 // partition says how rows of a table are spread over files.
 type partition struct {
-	id, time string // quoted columns; empty for none
+	id, time string // columns of a relation called t; empty for none
+	timeName string
 	idKind   string
 	timeKind string
-	buckets  int  // 0: one file for each id
-	fixed    bool // buckets was told by the table
+	buckets  int // 0: one file for each id
 	arrived  string
 	days     map[string]bool // seen so far
 	ids      map[string]bool // likewise, while there are no buckets
@@ -43,10 +43,10 @@ func newPartition(table meta.Table, arrived string) (partition, error) {
 	s := table.Schema()
 	p := partition{arrived: arrived, days: map[string]bool{}, ids: map[string]bool{}}
 	if i := s.Column(s.IDColumn); s.IDColumn != "" && i >= 0 {
-		p.id, p.idKind = meta.QuoteIdent(s.Columns[i].Name), s.Columns[i].Type.Kind
+		p.id, p.idKind = "t."+meta.QuoteIdent(s.Columns[i].Name), s.Columns[i].Type.Kind
 	}
 	if i := s.Column(s.TimeColumn); s.TimeColumn != "" && i >= 0 {
-		p.time, p.timeKind = meta.QuoteIdent(s.Columns[i].Name), s.Columns[i].Type.Kind
+		p.time, p.timeKind, p.timeName = "t."+meta.QuoteIdent(s.Columns[i].Name), s.Columns[i].Type.Kind, s.TimeColumn
 		if timeKinds[p.timeKind] == "" {
 			return p, fault.Newf(fault.InvalidArgument, "time column %s is %s; it must be a DATE or TIMESTAMP", s.TimeColumn, p.timeKind)
 		}
@@ -56,7 +56,7 @@ func newPartition(table meta.Table, arrived string) (partition, error) {
 		if err != nil || n < 1 || n > IDBucketsMax {
 			return p, fault.Newf(fault.InvalidArgument, "table property %s is %q; it must be a number from 1 to %d", IDBucketsProperty, text, IDBucketsMax)
 		}
-		p.buckets, p.fixed = n, true
+		p.buckets = n
 	}
 	return p, nil
 }
@@ -157,7 +157,7 @@ func (in *ingest) keyStage(ctx context.Context, selected string) error {
 	}
 	segment, day := "coalesce("+p.segmentExpr()+", '')", p.dayExpr()
 	_, err := in.conn.Exec(ctx, fmt.Sprintf(`CREATE TEMP TABLE parts AS SELECT row_number() OVER (ORDER BY segment, day) AS part, * FROM (
-		SELECT %s AS segment, %s AS day, count(*) AS n, %s AS first, %s AS last, %s AS nulls FROM (%s) GROUP BY ALL)`,
+		SELECT %s AS segment, %s AS day, count(*) AS n, %s AS first, %s AS last, %s AS nulls FROM (%s) t GROUP BY ALL)`,
 		segment, day, minTime, maxTime, nulls, selected))
 	if err != nil {
 		return err
@@ -198,7 +198,7 @@ func (in *ingest) chooseBuckets(ctx context.Context, selected string) error {
 	if p.id == "" || p.buckets > 0 {
 		return nil
 	}
-	ids, err := in.conn.Strings(ctx, fmt.Sprintf("SELECT DISTINCT CAST(%s AS VARCHAR) FROM (%s) LIMIT %d", p.id, selected, distinctIDsMax+1))
+	ids, err := in.conn.Strings(ctx, fmt.Sprintf("SELECT DISTINCT CAST(%s AS VARCHAR) FROM (%s) t LIMIT %d", p.id, selected, distinctIDsMax+1))
 	if err != nil {
 		return err
 	}
@@ -217,9 +217,9 @@ func (in *ingest) checkTimes(ctx context.Context, selected string) error {
 	if p.time == "" {
 		return nil
 	}
-	bad, err := in.conn.Strings(ctx, fmt.Sprintf("SELECT CAST(%[1]s AS VARCHAR) FROM (%[2]s) WHERE NOT isfinite(%[1]s) OR year(%[1]s) NOT BETWEEN 1 AND 9999 LIMIT 1", p.time, selected))
+	bad, err := in.conn.Strings(ctx, fmt.Sprintf("SELECT CAST(%[1]s AS VARCHAR) FROM (%[2]s) t WHERE NOT isfinite(%[1]s) OR year(%[1]s) NOT BETWEEN 1 AND 9999 LIMIT 1", p.time, selected))
 	if err == nil && len(bad) > 0 {
-		err = fault.Newf(fault.InvalidArgument, "time column %s has the value %s; it must be in the years 1 to 9999, or NULL", p.time, bad[0][0])
+		err = fault.Newf(fault.InvalidArgument, "time column %s has the value %s; it must be in the years 1 to 9999, or NULL", p.timeName, bad[0][0])
 	}
 	return err
 }
@@ -235,7 +235,7 @@ func (p *partition) countDays(parts [][]string) error {
 			days = append(days, d)
 		}
 		return fault.Newf(fault.InvalidArgument, "time column %s has more than %d days, from %s to %s, and each makes a file; make the table with another time column or none, or load fewer days at once",
-			p.time, IngestDaysMax, slices.Min(days), slices.Max(days))
+			p.timeName, IngestDaysMax, slices.Min(days), slices.Max(days))
 	}
 	return nil
 }

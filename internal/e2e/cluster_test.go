@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -21,13 +20,14 @@ type cluster struct {
 	env   []string
 }
 
-// startCluster starts Redis, MinIO and so many nodes, n1, n2 and so on.
-func startCluster(t testing.TB, nodes int) *cluster {
+// startCluster starts Redis, MinIO and so many nodes, n1, n2 and so on, with
+// further flags.
+func startCluster(t testing.TB, nodes int, flags ...string) *cluster {
 	t.Helper()
 	server := realtest.StartRedis(t)
 	endpoint, accessKey, secretKey := realtest.MinIO(t)
 	c := &cluster{t: t, Redis: redis.NewClient(&redis.Options{Addr: server.Addr}),
-		flags: []string{"--redis", "redis://" + server.Addr + "/0", "--s3", endpoint, "--s3-access-key", accessKey},
+		flags: append(flags, "--redis", "redis://"+server.Addr+"/0", "--s3", endpoint, "--s3-access-key", accessKey),
 		env:   []string{"SKEIN_S3_SECRET_KEY=" + secretKey}}
 	t.Cleanup(func() { c.Redis.Close() })
 	for range nodes {
@@ -47,18 +47,14 @@ func (c *cluster) add() *node {
 	return n
 }
 
-// waitNodes waits until every running node knows that so many are healthy.
+// waitNodes waits until so many nodes are in service and in the ring, and
+// every node knows it.
 func (c *cluster) waitNodes(healthy int) {
 	c.t.Helper()
-	for _, n := range c.Nodes {
-		if !n.Alive() {
-			continue
-		}
-		waitFor(c.t, 10*time.Second, n.ID+" sees all nodes", func() (bool, string) {
-			got := n.get(c.t, "/v1/nodes").want(c.t, http.StatusOK)
-			return fmt.Sprint(got["healthy_nodes"]) == fmt.Sprint(healthy), fmt.Sprint(got)
-		})
-	}
+	waitFor(c.t, 10*time.Second, "all nodes beat", func() (bool, string) {
+		now, err := c.Redis.HGetAll(c.t.Context(), "nodes:services").Result()
+		return err == nil && len(now) == healthy && len(c.ring()) == healthy, fmt.Sprint(now, c.ring(), err)
+	})
 	// Plans use what a node knew up to a second ago.
 	time.Sleep(viewAge)
 }

@@ -14,8 +14,8 @@ import (
 
 const requestTimeout = 60 * time.Second
 
-// answer is an HTTP answer, read whole.
-type answer struct {
+// reply is an HTTP answer, read whole.
+type reply struct {
 	Status int
 	Header http.Header
 	Body   []byte
@@ -25,10 +25,10 @@ type answer struct {
 var client = &http.Client{Timeout: requestTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
 
 // try sends a request; an error means that no whole answer came.
-func (n *node) try(method, path, contentType string, body []byte, header ...string) (answer, error) {
+func (n *node) try(method, path, contentType string, body []byte, header ...string) (reply, error) {
 	request, err := http.NewRequest(method, "http://"+n.HTTP+path, bytes.NewReader(body))
 	if err != nil {
-		return answer{}, err
+		return reply{}, err
 	}
 	if contentType != "" {
 		request.Header.Set("Content-Type", contentType)
@@ -38,15 +38,15 @@ func (n *node) try(method, path, contentType string, body []byte, header ...stri
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return answer{}, err
+		return reply{}, err
 	}
 	defer response.Body.Close()
 	data, err := io.ReadAll(response.Body)
-	return answer{Status: response.StatusCode, Header: response.Header, Body: data}, err
+	return reply{Status: response.StatusCode, Header: response.Header, Body: data}, err
 }
 
 // do sends a request and wants an answer.
-func (n *node) do(t testing.TB, method, path, contentType string, body []byte, header ...string) answer {
+func (n *node) do(t testing.TB, method, path, contentType string, body []byte, header ...string) reply {
 	t.Helper()
 	a, err := n.try(method, path, contentType, body, header...)
 	if err != nil {
@@ -55,18 +55,18 @@ func (n *node) do(t testing.TB, method, path, contentType string, body []byte, h
 	return a
 }
 
-func (n *node) get(t testing.TB, path string) answer {
+func (n *node) get(t testing.TB, path string) reply {
 	t.Helper()
 	return n.do(t, http.MethodGet, path, "", nil)
 }
 
-func (n *node) post(t testing.TB, path string, body any) answer {
+func (n *node) post(t testing.TB, path string, body any) reply {
 	t.Helper()
 	return n.do(t, http.MethodPost, path, "application/json", encode(t, body))
 }
 
 // want checks the status and decodes the body, numbers as json.Number.
-func (a answer) want(t testing.TB, status int) map[string]any {
+func (a reply) want(t testing.TB, status int) map[string]any {
 	t.Helper()
 	if a.Status != status {
 		t.Fatalf("status %d, want %d: %.2000s", a.Status, status, a.Body)
@@ -76,7 +76,7 @@ func (a answer) want(t testing.TB, status int) map[string]any {
 
 // wantError checks the status, the shape of all errors, the code, and that the
 // message holds each of the parts.
-func (a answer) wantError(t testing.TB, status int, code string, parts ...string) map[string]any {
+func (a reply) wantError(t testing.TB, status int, code string, parts ...string) map[string]any {
 	t.Helper()
 	if a.Status != status {
 		t.Errorf("status %d, want %d: %.2000s", a.Status, status, a.Body)
@@ -169,10 +169,10 @@ func (n *node) write(t testing.TB, records []record) {
 }
 
 // tryQuery runs a SELECT; its rows are objects with numbers as json.Number.
-func (n *node) tryQuery(sql string) ([]map[string]any, answer, error) {
+func (n *node) tryQuery(sql string) ([]map[string]any, reply, error) {
 	body, err := json.Marshal(object{"sql": sql})
 	if err != nil {
-		return nil, answer{}, err
+		return nil, reply{}, err
 	}
 	a, err := n.try(http.MethodPost, "/v1/query", "application/json", body)
 	if err != nil || a.Status != http.StatusOK {

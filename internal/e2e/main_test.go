@@ -3,6 +3,7 @@ package e2e
 import (
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,7 +37,30 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	shared = dir
+	if err := lookAtSources(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	return m.Run()
+}
+
+// lookAtSources makes go test run the tests again when any source of the
+// program has changed: it keeps a result as long as the files that the tests
+// looked at are the same, and does not know of what the binary is built from.
+func lookAtSources() error {
+	return filepath.WalkDir(filepath.Join("..", ".."), func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == ".git" || d.Name() == "bin") {
+			return filepath.SkipDir
+		}
+		if !d.Type().IsRegular() {
+			return nil
+		}
+		_, err = os.Stat(path)
+		return err
+	})
 }
 
 // build makes the binary on the first call.

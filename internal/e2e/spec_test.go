@@ -14,7 +14,7 @@ import (
 
 // curl sends a request as a person would, with the body of a file to the
 // byte.
-func (n *node) curl(t testing.TB, method, path, bodyFile string) answer {
+func (n *node) curl(t testing.TB, method, path, bodyFile string) reply {
 	t.Helper()
 	argv := []string{tool(t, "curl", "apt-get install -y curl"), "--silent", "--show-error", "--request", method, "--write-out", "\n%{http_code}"}
 	if bodyFile != "" {
@@ -26,7 +26,7 @@ func (n *node) curl(t testing.TB, method, path, bodyFile string) answer {
 	if err != nil {
 		t.Fatalf("curl: %q", out)
 	}
-	return answer{Status: status, Body: []byte(out[:end])}
+	return reply{Status: status, Body: []byte(out[:end])}
 }
 
 // TestSpecificationByCurl runs the REST examples of the specification's
@@ -176,7 +176,7 @@ func decodeFile(t testing.TB, name string) map[string]any {
 	return decode(t, data)
 }
 
-func wantResult(t testing.TB, a answer, result string) {
+func wantResult(t testing.TB, a reply, result string) {
 	t.Helper()
 	wantSame(t, a.want(t, 200)["result_json"], result)
 }

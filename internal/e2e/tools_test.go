@@ -16,6 +16,8 @@ const (
 	tpchgenEnv = "SKEIN_TEST_TPCHGEN"
 	jarEnv     = "SKEIN_TEST_JDBC_JAR"
 
+	javaHint = "install a JDK, for example: apt-get install -y openjdk-17-jdk-headless"
+
 	toolTimeout = 4 * time.Minute
 )
 

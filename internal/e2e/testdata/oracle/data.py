@@ -34,7 +34,7 @@ def event(i):
     """Record i. Types widen and conflict at 400 and at 800; the records at
     which a phase begins have all its fields, so that columns have an order."""
     first = i in (0, 400, 800)
-    at = START + datetime.timedelta(minutes=17 * i, microseconds=(i * 37) % 1000)
+    at = START + datetime.timedelta(minutes=6 * i, microseconds=(i * 37) % 1000)
     p = {
         "n": i, "v": i * 2, "s": f"s{i % 7}", "flag": i % 3 == 0, "mixed": i % 5,
         "obj": {"a": i % 11, "b": {"c": f"c{i % 4}"}}, "tags": [f"t{k}" for k in range(i % 4)], "nums": [i, i + 1],
@@ -102,22 +102,22 @@ def iso(at):
 
 
 RELATIONAL = {
-    "trades": """SELECT 'S' || (i % 5)::VARCHAR AS sym, TIMESTAMP '2024-03-01' + INTERVAL (i * 13) MINUTE AS at,
+    "trades": """SELECT 'S' || (i % 5)::VARCHAR AS sym, TIMESTAMP '2024-03-01' + INTERVAL (i * 13) MINUTE AS ts,
         (i * 1.37)::DECIMAL(12,2) AS price, (i % 50)::INTEGER AS qty, DATE '2024-03-01' + (i // 100)::INTEGER AS d,
         TIME '00:00:00' + INTERVAL (i) SECOND AS t, (i % 100)::TINYINT AS tiny, (i::UBIGINT + 18446744073709550000) AS ub,
         (i / 8)::FLOAT AS f, ('b' || i)::BLOB AS bin, [i, i + 1]::INTEGER[] AS l, {'x': i, 'y': 'y' || i} AS st,
         CASE WHEN i % 6 = 0 THEN NULL ELSE i * 1e-3 END AS opt, (i % 2 = 0) AS even
         FROM range(600) r(i)""",
-    "quotes": """SELECT 'S' || (i % 5)::VARCHAR AS sym, TIMESTAMP '2024-03-01' + INTERVAL (i * 29) MINUTE AS at,
+    "quotes": """SELECT 'S' || (i % 5)::VARCHAR AS sym, TIMESTAMP '2024-03-01' + INTERVAL (i * 29) MINUTE AS ts,
         (i * 1.11)::DECIMAL(10,3) AS bid FROM range(280) r(i)""",
-    "kinds": """SELECT i AS k, uuid AS u, m, e, iv, hg, ns, d10, dd FROM (VALUES
-        (1, UUID '6b3f6a7e-3f0c-4a3b-9f2c-0d9b7f2f0a11', MAP {'a': 1, 'b': 2}, 'red'::ENUM('red', 'green'), INTERVAL 3 DAY, 170141183460469231731687303715884105::HUGEINT, TIMESTAMP_NS '2024-01-01 00:00:00.123456', 1.5::DECIMAL(4,1), 'NaN'::DOUBLE),
-        (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'infinity'::DOUBLE),
-        (3, UUID '00000000-0000-0000-0000-000000000001', MAP {}, 'green'::ENUM('red', 'green'), INTERVAL 1 MONTH, -5::HUGEINT, TIMESTAMP_NS '1969-12-31 23:59:59', -0.1::DECIMAL(4,1), -0.0)
-        ) v(i, uuid, m, e, iv, hg, ns, d10, dd)""",
+    "kinds": """SELECT i AS k, uuid AS u, m, e, hg, ns, d10, dd FROM (VALUES
+        (1, UUID '6b3f6a7e-3f0c-4a3b-9f2c-0d9b7f2f0a11', MAP {'a': 1, 'b': 2}, 'red'::ENUM('red', 'green'), 170141183460469231731687303715884105::HUGEINT, TIMESTAMP_NS '2024-01-01 00:00:00.123456', 1.5::DECIMAL(4,1), 'NaN'::DOUBLE),
+        (2, NULL, NULL, NULL, NULL, NULL, NULL, 'infinity'::DOUBLE),
+        (3, UUID '00000000-0000-0000-0000-000000000001', MAP {}, 'green'::ENUM('red', 'green'), -5::HUGEINT, TIMESTAMP_NS '1969-12-31 23:59:59', -0.1::DECIMAL(4,1), -0.0)
+        ) v(i, uuid, m, e, hg, ns, d10, dd)""",
 }
 
-LOAD_OPTIONS = {"trades": ["--id", "sym", "--time", "at"], "quotes": ["--time", "at"], "kinds": []}
+LOAD_OPTIONS = {"trades": ["--id", "sym", "--time", "ts"], "quotes": ["--time", "ts"], "kinds": []}
 
 
 class Sides:
@@ -154,15 +154,17 @@ class Sides:
         self.duckdb.unregister("source")
 
     def relation(self, name, sql):
-        self.duckdb.execute(f"CREATE TABLE {name} AS {sql}")
-        rows = self.duckdb.sql(f"SELECT count(*) FROM {name}").fetchone()[0]
+        self.duckdb.execute(f"CREATE TEMP TABLE made AS {sql}")
+        rows = self.duckdb.sql("SELECT count(*) FROM made").fetchone()[0]
         half = rows // 2
         for i, part in enumerate((f"LIMIT {half}", f"LIMIT {rows} OFFSET {half}")):
             path = os.path.join(self.directory, f"{name}-{i}.parquet")
-            self.duckdb.execute(f"COPY (SELECT * FROM {name} ORDER BY 2, 1 {part}) TO '{path}' (FORMAT parquet)")
+            self.duckdb.execute(f"COPY (SELECT * FROM made ORDER BY 2, 1 {part}) TO '{path}' (FORMAT parquet)")
             # Two loads make files on two nodes, where there are as many.
             subprocess.run([self.skein, "load", "--addr", self.grpc[i % len(self.grpc)], "--table", name, "--quiet",
                             *LOAD_OPTIONS[name], path], check=True, timeout=60)
+        self.duckdb.execute(f"CREATE TABLE {name} AS FROM read_parquet('{self.directory}/{name}-*.parquet')")
+        self.duckdb.execute("DROP TABLE made")
 
     def call(self, path, body, node=0):
         return json.loads(self.post(path, json.dumps(body).encode(), "application/json", node))
