@@ -18,7 +18,6 @@ func TestFlightClients(t *testing.T) {
 	guarded, cluster := startNode(t, "guarded", "--auth-file", authFile(t)), startCluster(t, 2)
 	for name, argv := range clients {
 		for server, args := range map[string][]string{
-			"an open node":     {open.GRPC},
 			"a guarded node":   {guarded.GRPC, "ann", "right"},
 			"a cluster's node": {cluster.Nodes[1].GRPC},
 		} {

@@ -256,7 +256,7 @@ func (s *Server) openDoors(version string) error {
 	service := gateway.NewService(s.coord, gateway.Options{})
 	service.Register(s.grpc)
 	var fragments flight.Fragments
-	if s.worker != nil {
+	if s.worker != nil && s.config.Redis != "" { // a node on its own has no peers to serve
 		nodes := node.NewServer(s.localWorker(), s.nodeStats, s.auth.ClusterSecret())
 		nodes.Register(s.grpc)
 		fragments = nodes
