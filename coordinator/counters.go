@@ -12,6 +12,9 @@ import (
 	nodev1 "skein/proto/node/v1"
 )
 
+// statsTimeout bounds the question to one node.
+const statsTimeout = 5 * time.Second
+
 // countersKept is the longest window that Stats can tell of.
 const countersKept = 7 * 24 * time.Hour
 
@@ -129,5 +132,7 @@ func (c *Coordinator) statsOf(ctx context.Context, id string, w Worker, window t
 	if id == c.opts.Node.ID {
 		return c.NodeStats(window), nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
+	defer cancel()
 	return w.Stats(ctx, window)
 }

@@ -64,6 +64,10 @@ func (c *Coordinator) listing(ctx context.Context, name string) (meta.Listing, e
 	return l, nil
 }
 
+// hotTimeout is how long a node may take to tell its unflushed rows. It reads
+// nothing but memory for that.
+const hotTimeout = 10 * time.Second
+
 // snapshotTries bounds how often a snapshot starts over because the table was
 // dropped and made again meanwhile.
 const snapshotTries = 4
@@ -190,7 +194,12 @@ func (c *Coordinator) hotOf(ctx context.Context, nodes []meta.Node, id string, t
 		if err := w.Ready(ctx); err != nil {
 			return n, nil, err
 		}
-		r, err := w.Hot(ctx, &nodev1.HotRequest{Table: t.Name, TableUid: t.UID})
+		call, cancel := context.WithTimeout(ctx, hotTimeout)
+		defer cancel()
+		r, err := w.Hot(call, &nodev1.HotRequest{Table: t.Name, TableUid: t.UID})
+		if err != nil && call.Err() != nil && ctx.Err() == nil {
+			err = fault.Newf(fault.Unavailable, "node %s did not answer for %v", id, hotTimeout)
+		}
 		return n, r, err
 	}
 	return meta.Node{}, nil, fault.Newf(fault.Unavailable, "node %s is not in the cluster", id)

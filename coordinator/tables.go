@@ -88,6 +88,9 @@ func (c *Coordinator) snapshotForDrop(ctx context.Context, name string, o DropOp
 	return &t, err
 }
 
+// discardTimeout bounds what only saves the workers some work.
+const discardTimeout = 5 * time.Second
+
 // discard tells the workers to forget the dropped table's buffers. A worker
 // that does not hear it finds out when it flushes.
 func (c *Coordinator) discard(ctx context.Context, uid string) {
@@ -96,6 +99,8 @@ func (c *Coordinator) discard(ctx context.Context, uid string) {
 		c.Log.Warn("discard buffers", "error", err)
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, discardTimeout)
+	defer cancel()
 	for _, n := range nodes {
 		if err := c.worker(n).Discard(ctx, uid); err != nil {
 			c.Log.Warn("discard buffers", "node", n.ID, "error", err)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -99,6 +100,10 @@ func (c *Coordinator) shares(ctx context.Context, table string, records []*nodev
 	return shares, nil
 }
 
+// appendTimeout bounds one worker's part of a write; a worker whose buffer is
+// full refuses long before.
+const appendTimeout = time.Minute
+
 // ownersTried is how many nodes of the ring a write is offered to.
 const ownersTried = 3
 
@@ -122,7 +127,9 @@ func (c *Coordinator) append(ctx context.Context, t meta.Table, s *share) error 
 			c.members.suspect(id)
 			continue
 		}
-		err := w.Append(ctx, &nodev1.AppendRequest{Table: t.Name, TableUid: t.UID, Records: s.records})
+		call, cancel := context.WithTimeout(ctx, appendTimeout)
+		err := w.Append(call, &nodev1.AppendRequest{Table: t.Name, TableUid: t.UID, Records: s.records})
+		cancel()
 		if err != nil {
 			return fmt.Errorf("table %s, worker %s: %w", t.Name, id, err)
 		}
