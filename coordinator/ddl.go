@@ -29,14 +29,12 @@ func tokenize(sql string) (tokens tokens) {
 			i++
 			continue
 		case strings.HasPrefix(sql[i:], "--"):
-			if i = strings.IndexByte(sql[i:], '\n') + from; i < from {
+			if i = strings.IndexAny(sql[i:], "\r\n") + from; i < from {
 				i = len(sql)
 			}
 			continue
 		case strings.HasPrefix(sql[i:], "/*"):
-			if i = strings.Index(sql[i:], "*/") + from + 2; i < from+2 {
-				i = len(sql)
-			}
+			i = commentEnd(sql, i)
 			continue
 		case c == '\'' || c == '"':
 			content, end := quoted(sql, i)
@@ -54,6 +52,24 @@ func tokenize(sql string) (tokens tokens) {
 		tokens.list = append(tokens.list, token{sql[from:i], 's', from, i})
 	}
 	return tokens
+}
+
+// commentEnd is where the comment that begins at i ends. They nest.
+func commentEnd(sql string, i int) int {
+	for depth := 0; i < len(sql); {
+		switch {
+		case strings.HasPrefix(sql[i:], "/*"):
+			depth, i = depth+1, i+2
+		case strings.HasPrefix(sql[i:], "*/"):
+			depth, i = depth-1, i+2
+		default:
+			i++
+		}
+		if depth == 0 {
+			return i
+		}
+	}
+	return len(sql)
 }
 
 type tokens struct {
@@ -135,18 +151,24 @@ func (p *ddlParser) tableName() (string, error) {
 	return parts[len(parts)-1], nil
 }
 
-// parenthesized takes a list in parentheses and returns its text.
+// parenthesized takes a list in parentheses and returns its text. It refuses
+// the quotes that it does not know, E'…' and $$…$$, because DuckDB, which reads
+// the text again, could find its end elsewhere.
 func (p *ddlParser) parenthesized() (text string, found bool, err error) {
 	open, _ := p.peek()
 	if !p.sign("(") {
 		return "", false, nil
 	}
+	last := open
 	for depth := 1; ; {
 		t, ok := p.peek()
 		if !ok {
 			return "", true, p.unexpected(")")
 		}
-		p.tokens.list = p.tokens.list[1:]
+		if t.text == "$" && t.kind == 's' || t.kind == '\'' && last.kind == 'w' && last.to == t.from {
+			return "", true, p.unexpected("plain quotes")
+		}
+		last, p.tokens.list = t, p.tokens.list[1:]
 		switch {
 		case t.kind == 's' && t.text == "(":
 			depth++

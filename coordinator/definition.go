@@ -52,6 +52,11 @@ func (c *Coordinator) parseDefinition(ctx context.Context, q *planner.Query, sql
 	if r, ok := refused[q.Keyword]; ok {
 		return nil, fault.Newf(r.code, "%s is not served: %s", q.Keyword, r.hint)
 	}
+	if q.Keyword == "CREATE" || q.Keyword == "DROP" {
+		if err := c.may(ctx, ToDefine); err != nil {
+			return nil, err
+		}
+	}
 	p := &ddlParser{tokens: tokenize(sql)}
 	switch {
 	case p.words("DROP", "TABLE"):
@@ -134,8 +139,12 @@ func (c *Coordinator) declared(ctx context.Context, columns string) (meta.Schema
 		return meta.Schema{}, err
 	}
 	defer conn.Close()
-	if _, err := conn.Exec(ctx, "CREATE TEMP TABLE definition ("+columns+")"); err != nil {
+	made, err := conn.Query(ctx, "CREATE TEMP TABLE definition ("+columns+")") // one statement, unlike Exec
+	if err != nil {
 		return meta.Schema{}, fault.New(fault.CodeOf(err), err.Error())
+	}
+	if err := made.Close(); err != nil {
+		return meta.Schema{}, err
 	}
 	constraints, err := conn.Strings(ctx, "SELECT constraint_type FROM duckdb_constraints() WHERE table_name = 'definition' AND database_name = 'temp'")
 	if err != nil {
@@ -167,7 +176,7 @@ func storedType(t string) (string, error) {
 	switch {
 	case t == "HUGEINT", t == "UHUGEINT":
 		return "DECIMAL(38,0)", nil
-	case strings.HasPrefix(t, "ENUM("):
+	case t == "JSON", strings.HasPrefix(t, "ENUM("): // meta's JSON is not the client's: it quotes text
 		return "VARCHAR", nil
 	case t == "BIT", t == "BIGNUM", t == "VARIANT", t == "TIME WITH TIME ZONE", strings.HasPrefix(t, "UNION("):
 		return "", fault.Newf(fault.Unimplemented, "type %s cannot be stored; use VARCHAR", t)

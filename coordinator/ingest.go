@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -112,7 +111,6 @@ const widenTries = 10
 // widen adds the stream's columns to the table's schema. A record table keeps
 // its id and timestamp; a declared one takes only the columns that it has.
 func (c *Coordinator) widen(ctx context.Context, t meta.Table, columns []meta.Column) (meta.Table, error) {
-	columns = wide(columns)
 	for range widenTries {
 		if err := fits(t, columns); err != nil {
 			return t, err
@@ -134,26 +132,6 @@ func (c *Coordinator) widen(ctx context.Context, t meta.Table, columns []meta.Co
 		}
 	}
 	return t, fmt.Errorf("table %s: %w", t.Name, meta.ErrConflict)
-}
-
-// wide tells of all 64-bit integers that they may be beyond 2^53: nobody has
-// looked at the values, and as DOUBLE they would be rounded.
-func wide(columns []meta.Column) []meta.Column {
-	out := slices.Clone(columns)
-	for i := range out {
-		out[i].Type = wideType(out[i].Type)
-	}
-	return out
-}
-
-func wideType(t meta.Type) meta.Type {
-	t.Wide = t.Wide || t.Kind == "BIGINT"
-	if t.Elem != nil {
-		elem := wideType(*t.Elem)
-		t.Elem = &elem
-	}
-	t.Fields = wide(t.Fields)
-	return t
 }
 
 func fits(t meta.Table, columns []meta.Column) error {

@@ -171,3 +171,60 @@ func TestAnswersEqualDuckDB(t *testing.T) {
 		})
 	}
 }
+
+// TestOddStatementsEqualDuckDB asks what looks as if files could be left out
+// or the statement be divided.
+func TestOddStatementsEqualDuckDB(t *testing.T) {
+	inserts := []string{
+		`CREATE TABLE t (id VARCHAR, "timestamp" TIMESTAMPTZ, n BIGINT)`,
+		`CREATE TABLE u (id VARCHAR, "timestamp" TIMESTAMPTZ, k BIGINT)`,
+	}
+	var ts, us []coordinator.Record
+	for i := range 40 {
+		id, at := string(rune('a'+i%3)), start.Add(time.Duration(i)*3*time.Hour)
+		ts = append(ts, coordinator.Record{ID: id, Timestamp: at, Payload: fmt.Appendf(nil, `{"n": %d}`, i)})
+		us = append(us, coordinator.Record{ID: id, Timestamp: at, Payload: fmt.Appendf(nil, `{"k": %d}`, i)})
+		for _, table := range []string{"t", "u"} {
+			inserts = append(inserts, fmt.Sprintf("INSERT INTO %s VALUES ('%s', '%s', %d)", table, id, at.Format(time.RFC3339), i))
+		}
+	}
+	o := newOracle(t, inserts...)
+	c := newCluster(t, 2).nodes[0].Coordinator
+	create(t, c, "t")
+	create(t, c, "u")
+	check(t, c.Write(t.Context(), "t", ts[:30]))
+	check(t, c.Write(t.Context(), "u", us))
+	check(t, c.Flush(t.Context(), ""))
+	check(t, c.Write(t.Context(), "t", ts[30:]))
+	for _, sql := range []string{
+		"WITH t AS (SELECT 'a' AS id, n FROM t) SELECT count(*) FROM t WHERE id = 'a'",
+		"WITH t AS (SELECT * FROM t WHERE id = 'a') SELECT count(*) FROM t WHERE id = 'a'",
+		"SELECT n FROM t WHERE n IN (WITH t AS (SELECT 'b' AS id, k AS n FROM u) SELECT n FROM t WHERE id = 'b')",
+		"WITH RECURSIVE t AS (SELECT n FROM t WHERE n < 3 UNION ALL SELECT n + 100 FROM t WHERE n < 100) SELECT n FROM t",
+		"SELECT t.n, u.k FROM t ASOF JOIN u ON t.n >= u.k WHERE u.id = 'a'",
+		"SELECT count(*) FROM t POSITIONAL JOIN u WHERE u.id = 'a' AND t.n IS NOT NULL",
+		"SELECT t.n, u.k FROM t FULL JOIN u ON t.n = u.k + 20 WHERE u.id = 'a'",
+		"SELECT t.n FROM t ANTI JOIN u ON t.n = u.k + 20 WHERE t.id = 'a'",
+		"SELECT n FROM t WHERE id COLLATE NOCASE = 'A'",
+		"SELECT x.id FROM t AS x(a, id) WHERE id > '2024-01-01'",
+		"SELECT (SELECT count(*) FROM u WHERE id = t.id AND id = 'a') FROM t",
+		"SELECT * FROM t PIVOT (sum(n) FOR id IN ('a', 'b'))",
+		"SELECT sum(COLUMNS('n')) FROM t",
+		"SELECT payload.n FROM (SELECT n, {'n': -n} AS x FROM t) WHERE id = 'a'",
+		"SELECT payload.n FROM (SELECT * FROM t) WHERE id = 'a'",
+	} {
+		if got, want := fixed(rows(t, c, sql, nil)), o.answer(sql); got != want {
+			t.Errorf("%s\ngot:\n%.300s\nwant:\n%.300s", sql, got, want)
+		}
+	}
+	if got := one(t, c, "SELECT count(DISTINCT now) FROM (SELECT current_timestamp AS now FROM t)"); got != "1" {
+		t.Errorf("%s times in one statement", got)
+	}
+	all, err := rows(t, c, "SELECT current_timestamp FROM t", nil)
+	check(t, err)
+	for _, r := range all {
+		if r[0] != all[0][0] {
+			t.Fatalf("times %s and %s in one statement", all[0][0], r[0])
+		}
+	}
+}

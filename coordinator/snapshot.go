@@ -37,31 +37,43 @@ func (h hotUnit) path() string { return "unflushed/" + h.node.ID + "/" + h.unit.
 // table's version is the same.
 type listings struct {
 	mu sync.Mutex
-	m  map[string]meta.Listing
+	m  map[string]tableListing
 }
 
-// listing returns the table's index as it is now.
-func (c *Coordinator) listing(ctx context.Context, name string) (meta.Listing, error) {
-	version, err := c.Meta.Version(ctx, name)
+// tableListing is the listing of one incarnation of a table.
+type tableListing struct {
+	meta.Listing
+	uid string
+}
+
+// listing returns the table's index as it is now. ok is false where that is
+// the index of another table of the name, made meanwhile.
+func (c *Coordinator) listing(ctx context.Context, t meta.Table) (l meta.Listing, ok bool, err error) {
+	version, err := c.Meta.Version(ctx, t.Name)
 	if err != nil {
-		return meta.Listing{}, err
+		return l, false, err
 	}
 	c.listings.mu.Lock()
-	l, ok := c.listings.m[name]
+	known := c.listings.m[t.Name]
 	c.listings.mu.Unlock()
-	if ok && l.Version == version {
-		return l, nil
+	if known.Version == version && known.uid != "" {
+		return known.Listing, known.uid == t.UID, nil
 	}
-	if l, err = c.Meta.Listing(ctx, name); err != nil {
-		return meta.Listing{}, err
+	if l, err = c.Meta.Listing(ctx, t.Name); err != nil {
+		return l, false, err
+	}
+	// A listing does not tell whose it is: it is t's if t is there after it.
+	now, err := c.Meta.Table(ctx, t.Name)
+	if err != nil || now.UID != t.UID {
+		return l, false, err
 	}
 	c.listings.mu.Lock()
 	defer c.listings.mu.Unlock()
 	if c.listings.m == nil {
-		c.listings.m = map[string]meta.Listing{}
+		c.listings.m = map[string]tableListing{}
 	}
-	c.listings.m[name] = l
-	return l, nil
+	c.listings.m[t.Name] = tableListing{l, t.UID}
+	return l, true, nil
 }
 
 // hotTimeout is how long a node may take to tell its unflushed rows. It reads
@@ -90,8 +102,8 @@ func (c *Coordinator) trySnapshot(ctx context.Context, name string) (*tableView,
 	if err != nil {
 		return nil, err
 	}
-	l, err := c.listing(ctx, name)
-	if err != nil {
+	l, ok, err := c.listing(ctx, t)
+	if err != nil || !ok {
 		return nil, err
 	}
 	v := &tableView{Table: t}
@@ -100,7 +112,7 @@ func (c *Coordinator) trySnapshot(ctx context.Context, name string) (*tableView,
 		if err != nil {
 			return nil, err
 		}
-		if l, err = c.listing(ctx, name); err != nil {
+		if l, ok, err = c.listing(ctx, t); err != nil || !ok {
 			return nil, err
 		}
 		for _, m := range missing {

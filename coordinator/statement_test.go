@@ -3,7 +3,10 @@
 package coordinator_test
 
 import (
+	"context"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +17,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"skein/coordinator"
+	"skein/internal/batch"
+	"skein/internal/duck"
 	"skein/internal/fault"
 )
 
@@ -211,5 +216,85 @@ func TestParametersKeepTheirValue(t *testing.T) {
 	}
 	if _, err := rows(t, c, "SELECT ?", nil); fault.CodeOf(err) != fault.InvalidArgument {
 		t.Errorf("no values: %v", err)
+	}
+}
+
+// TestDefinitionsHoldOneStatement hides the end of a list of columns from one
+// of its two readers.
+func TestDefinitionsHoldOneStatement(t *testing.T) {
+	dir := t.TempDir()
+	db, err := duck.Open(duck.Options{AllowedDirs: []string{dir}, Threads: 1})
+	check(t, err)
+	t.Cleanup(db.Close)
+	c := newCluster(t, 1).nodes[0].Coordinator
+	c.DB = db
+	file := filepath.Join(dir, "x.csv")
+	copied := "COPY (SELECT 1) TO '" + file + "'"
+	for _, sql := range []string{
+		"CREATE TABLE t (a VARCHAR DEFAULT $$'$$); " + copied + "; --')",
+		"CREATE TABLE t (a VARCHAR DEFAULT $x$'$x$); " + copied + "; --')",
+		"CREATE TABLE t (a VARCHAR DEFAULT E'\\''); " + copied + "; --')",
+		"CREATE TABLE t (a VARCHAR /* /* */ ' */ ); COPY (SELECT 1) TO $$" + file + "$$; --')",
+		"CREATE TABLE t (a VARCHAR --\r); " + copied + "; --\n)",
+	} {
+		if _, err := c.Prepare(t.Context(), sql); fault.CodeOf(err) != fault.InvalidArgument {
+			t.Errorf("%s: %v", sql, err)
+		}
+		if _, err := os.Stat(file); err == nil {
+			t.Errorf("%s: was run", sql)
+			check(t, os.Remove(file))
+		}
+	}
+	if _, err := c.Prepare(t.Context(), `CREATE TABLE t (a DECIMAL(10,2)[], "b)" STRUCT(x INTEGER, y ENUM('a)', 'b')), /* c ) /* */ */ d JSON -- )`+"\n)"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestDefinitionsNeedTheirPermission also where a statement is only prepared:
+// DuckDB reads the columns then.
+func TestDefinitionsNeedTheirPermission(t *testing.T) {
+	c := newCluster(t, 1).nodes[0].Coordinator
+	create(t, c, "t")
+	c.Authorize = func(_ context.Context, p coordinator.Permission) error {
+		if p > coordinator.ToWrite {
+			return fault.New(fault.PermissionDenied, "no")
+		}
+		return nil
+	}
+	for _, sql := range []string{"CREATE TABLE u (a INTEGER)", "DROP TABLE t", "CREATE TABLE u"} {
+		if _, err := c.Prepare(t.Context(), sql); fault.CodeOf(err) != fault.PermissionDenied {
+			t.Errorf("prepare %s: %v", sql, err)
+		}
+		if _, err := c.Execute(t.Context(), sql, nil); fault.CodeOf(err) != fault.PermissionDenied {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+}
+
+// TestOpenTypesInsideOthers prepares what has a type only once it is bound.
+func TestOpenTypesInsideOthers(t *testing.T) {
+	c := newCluster(t, 1).nodes[0].Coordinator
+	for _, sql := range []string{"SELECT ?", "SELECT [?]", "SELECT {'a': ?}", "SELECT [{'a': ?}], 1"} {
+		s, err := c.Prepare(t.Context(), sql)
+		if err != nil || s.Schema == nil || s.Params.NumFields() != 1 {
+			t.Errorf("%s: %+v, %v", sql, s, err)
+		}
+	}
+}
+
+func TestDeclaredJSONIsText(t *testing.T) {
+	c := newCluster(t, 1).nodes[0].Coordinator
+	_, err := c.Execute(t.Context(), "CREATE TABLE t (a JSON)", nil)
+	check(t, err)
+	b := array.NewStringBuilder(memory.DefaultAllocator)
+	b.Append(`{"x": 1}`)
+	col := b.NewArray()
+	schema := arrow.NewSchema([]arrow.Field{{Name: "a", Type: arrow.BinaryTypes.String, Nullable: true}}, nil)
+	in := batch.NewSlice(schema, array.NewRecordBatch(schema, []arrow.Array{col}, 1))
+	defer in.Close()
+	_, err = c.Ingest(t.Context(), coordinator.Ingest{Table: "t"}, in)
+	check(t, err)
+	if got := one(t, c, "SELECT a FROM t"); got != `{"x": 1}` {
+		t.Errorf("got %s", got)
 	}
 }

@@ -124,6 +124,9 @@ func (c *Coordinator) append(ctx context.Context, t meta.Table, s *share) error 
 		}
 		w := c.worker(n)
 		if last = w.Ready(ctx); last != nil {
+			if ctx.Err() != nil { // the caller's doing, not the worker's
+				return last
+			}
 			c.members.suspect(id)
 			continue
 		}

@@ -13,7 +13,7 @@ var tableFunctions = map[string]bool{
 var forbiddenFunctions = map[string]bool{
 	"current_setting": true, "getenv": true, "getvariable": true, "write_log": true,
 	"nextval": true, "currval": true, "read_text": true, "read_blob": true, "set_config": true,
-	"add_parquet_key": true, "txid_current": true,
+	"add_parquet_key": true, "json_serialize_plan": true, "txid_current": true,
 }
 
 func checkTableFunction(f node) error {

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,6 +28,9 @@ type Query struct {
 	text string
 	tree node // of the single statement
 	refs map[string]int
+	ctes []node // the references to common table expressions
+	// ordered is set when a join depends on rows that its WHERE leaves out.
+	ordered bool
 	// qualified is set when a name lost its catalog or schema, so that the
 	// user's own text does not do any more.
 	qualified bool
@@ -53,6 +57,9 @@ func Parse(ctx context.Context, e Engine, sql string) (*Query, error) {
 	}
 	if failed, _ := doc["error"].(bool); failed {
 		if str(doc, "error_type") == "not implemented" {
+			if msg := str(doc, "error_message"); !strings.Contains(msg, "Only SELECT statements") {
+				return nil, refuse(Unsupported, -1, "Not implemented Error: %s", msg)
+			}
 			q.Kind = Other
 			return q, nil
 		}
@@ -90,7 +97,7 @@ func (q *Query) inspect() error {
 		}
 	}
 	params := map[string]bool{}
-	if err := q.visit(child(q.tree, "node"), nil, params); err != nil {
+	if err := q.visit(child(q.tree, "node"), map[string]bool{}, params); err != nil {
 		return err
 	}
 	q.Params = len(params)
@@ -128,10 +135,15 @@ func (q *Query) visit(v any, ctes map[string]bool, params map[string]bool) error
 			}
 		}
 		for key, c := range v {
-			if key == "cte_map" && isQuery(v) {
+			within := ctes
+			switch {
+			case key == "cte_map" && isQuery(v):
 				continue
+			case key == "right" && kind(v) == "RECURSIVE_CTE_NODE":
+				within = maps.Clone(ctes)
+				within[fold(str(v, "cte_name"))] = true
 			}
-			if err := q.visit(c, ctes, params); err != nil {
+			if err := q.visit(c, within, params); err != nil {
 				return err
 			}
 		}
@@ -140,23 +152,33 @@ func (q *Query) visit(v any, ctes map[string]bool, params map[string]bool) error
 }
 
 // visitCTEs visits the WITH list of a query in order: each expression sees
-// those before it, and itself only where it is recursive.
+// those before it, and itself only in the second half of a recursive one.
 func (q *Query) visitCTEs(n node, outer map[string]bool, params map[string]bool) (map[string]bool, error) {
-	ctes := make(map[string]bool, len(outer))
-	for k := range outer {
-		ctes[k] = true
+	entries := list(child(n, "cte_map"), "map")
+	if len(entries) == 0 {
+		return outer, nil
 	}
-	if kind(n) == "RECURSIVE_CTE_NODE" {
-		ctes[strings.ToLower(str(n, "cte_name"))] = true
-	}
-	for _, entry := range list(child(n, "cte_map"), "map") {
+	ctes := maps.Clone(outer)
+	for _, entry := range entries {
 		e, _ := entry.(node)
 		if err := q.visit(e["value"], ctes, params); err != nil {
 			return nil, err
 		}
-		ctes[strings.ToLower(str(e, "key"))] = true
+		ctes[fold(str(e, "key"))] = true
 	}
 	return ctes, nil
+}
+
+// fold is the form in which DuckDB compares names: only A to Z have a lower
+// case. Were more folded, a table could pass for a common table expression.
+func fold(name string) string {
+	b := []byte(name)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
 }
 
 func (q *Query) check(n node, ctes, params map[string]bool) error {
@@ -168,6 +190,12 @@ func (q *Query) check(n node, ctes, params map[string]bool) error {
 	case "FUNCTION":
 		if str(n, "class") == "FUNCTION" {
 			return checkFunction(n)
+		}
+	case "JOIN":
+		switch str(n, "ref_type") {
+		case "REGULAR", "CROSS", "NATURAL":
+		default: // ASOF, POSITIONAL: which rows meet depends on all the others
+			q.ordered = true
 		}
 	case "VALUE_PARAMETER":
 		params[str(n, "identifier")] = true
@@ -186,9 +214,10 @@ const (
 )
 
 func (q *Query) table(n node, ctes map[string]bool) error {
-	name := strings.ToLower(str(n, "table_name"))
+	name := fold(str(n, "table_name"))
 	catalog, schema := str(n, "catalog_name"), str(n, "schema_name")
 	if catalog == "" && schema == "" && ctes[name] {
+		q.ctes = append(q.ctes, n)
 		return nil
 	}
 	if schema != "" && !strings.EqualFold(schema, SchemaName) && !(catalog == "" && strings.EqualFold(schema, CatalogName)) ||

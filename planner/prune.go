@@ -21,7 +21,7 @@ func (q *Query) prune(s *ast.SelectStmt, c *Catalog) map[string][]File {
 	for _, name := range q.Tables {
 		kept[name] = c.Tables[name].Files
 	}
-	if s == nil {
+	if s == nil || q.ordered {
 		return kept
 	}
 	v := &selectVisitor{}
@@ -81,7 +81,7 @@ func aliasesOf(r ast.ResultSetNode) map[string]string {
 				add(r.Right)
 			}
 		case *ast.TableSource:
-			if name, ok := r.Source.(*ast.TableName); ok && name.TableSample == nil {
+			if name, ok := r.Source.(*ast.TableName); ok && name.TableSample == nil && name.Schema.L != cteSchema {
 				alias := r.AsName.L
 				if alias == "" {
 					alias = name.Name.L

@@ -22,6 +22,9 @@ func (q *Query) bind(ctx context.Context, e Engine, params []string) error {
 	if len(params) == 0 {
 		return nil
 	}
+	if err := q.nameColumns(ctx, e); err != nil {
+		return err
+	}
 	var failed error
 	walk(q.tree, func(n node) bool {
 		if kind(n) != "VALUE_PARAMETER" {
@@ -44,11 +47,43 @@ func (q *Query) bind(ctx context.Context, e Engine, params []string) error {
 	return failed
 }
 
-// scope is the tables that one SELECT names in its FROM, by lower-case alias.
-// A nil table is a derived one.
+// nameColumns gives the columns that would be named after an expression with
+// parameters that name, before the values take the parameters' place.
+func (q *Query) nameColumns(ctx context.Context, e Engine) error {
+	first := child(q.tree, "node")
+	for kind(first) == "SET_OPERATION_NODE" {
+		first = child(first, "left")
+	}
+	for _, v := range list(first, "select_list") {
+		item, _ := v.(node)
+		named, bound := str(item, "alias") != "", false
+		walk(item, func(n node) bool {
+			named = named || kind(n) == "STAR" // which stands for many columns
+			bound = bound || kind(n) == "VALUE_PARAMETER"
+			return true
+		})
+		if named || !bound {
+			continue
+		}
+		only, _ := clone(q.tree).(node)
+		only["node"] = node{"type": "SELECT_NODE", "modifiers": []any{}, "cte_map": node{"map": []any{}}, "select_list": []any{item},
+			"from_table": node{"type": "EMPTY", "alias": "", "sample": nil}, "group_sets": []any{}, "group_expressions": []any{}, "aggregate_handling": "STANDARD_HANDLING"}
+		text, err := q.deserialize(ctx, e, only)
+		if err != nil {
+			return err
+		}
+		item["alias"] = strings.TrimPrefix(text, "SELECT ")
+	}
+	return nil
+}
+
+// scope is the tables that one SELECT names in its FROM, by lower-case alias,
+// and the common table expressions before it. A nil table is a derived one
+// whose columns are not known.
 type scope struct {
 	tables map[string]*Table
 	order  []string
+	ctes   map[string]*Table
 	outer  *scope
 }
 
@@ -66,42 +101,30 @@ func (r *resolver) resolve(v any, s *scope) {
 			r.resolve(c, s)
 		}
 	case node:
-		if kind(v) == "SELECT_NODE" {
-			s = r.scopeOf(v, s)
-			for _, item := range list(v, "select_list") {
-				r.name(item)
-			}
-		}
 		if kind(v) == "COLUMN_REF" {
 			r.column(v, s)
 			return
 		}
-		for _, c := range v {
-			r.resolve(c, s)
+		if isQuery(v) {
+			s = r.enter(v, s)
+		}
+		for key, c := range v {
+			if key != "cte_map" {
+				r.resolve(c, s)
+			}
 		}
 	}
 }
 
-func (r *resolver) scopeOf(n node, outer *scope) *scope {
-	s := &scope{tables: map[string]*Table{}, outer: outer}
-	walk(n["from_table"], func(f node) bool {
-		if isQuery(f) {
-			return false
+// enter resolves the WITH list of a query and opens its scope.
+func (r *resolver) enter(n node, outer *scope) *scope {
+	s := r.withCTEs(n, outer, func(value any, s *scope) { r.resolve(value, s) })
+	if kind(n) == "SELECT_NODE" {
+		r.from(n["from_table"], s)
+		for _, item := range list(n, "select_list") {
+			r.name(item)
 		}
-		name := str(f, "alias")
-		var t *Table
-		if kind(f) == "BASE_TABLE" {
-			table := strings.ToLower(str(f, "table_name"))
-			if t = r.catalog.Tables[table]; name == "" {
-				name = table
-			}
-		}
-		if name = strings.ToLower(name); name != "" && f["class"] == nil {
-			s.tables[name] = t
-			s.order = append(s.order, name)
-		}
-		return f["class"] == nil
-	})
+	}
 	return s
 }
 
@@ -216,7 +239,7 @@ func field(t *Table, name any) (string, bool) {
 	if t.Records && (strings.EqualFold(want, "id") || strings.EqualFold(want, "timestamp")) {
 		return "payload." + want, true // no such field: DuckDB will say so
 	}
-	if !has(t, want) && has(t, "payload") {
+	if has(t, "payload") && (!t.Records || !has(t, want)) {
 		return "", false
 	}
 	return want, true

@@ -120,6 +120,10 @@ func (q *Query) shapeOfDuckDB(f Functions) string {
 			why = "subqueries"
 		case "WINDOW":
 			why = "window functions"
+		case "COLUMN_REF":
+			if names := list(n, "column_names"); len(names) == 1 && isClock(names[0]) {
+				why = "the time differs from worker to worker"
+			}
 		case "FUNCTION":
 			name := strings.ToLower(str(n, "function_name"))
 			switch f[name] {
@@ -134,4 +138,14 @@ func (q *Query) shapeOfDuckDB(f Functions) string {
 		return why == ""
 	})
 	return why
+}
+
+// isClock tells a name that, where no column has it, is a function of the time.
+func isClock(name any) bool {
+	s, _ := name.(string)
+	switch fold(s) {
+	case "current_date", "current_time", "current_timestamp", "localtime", "localtimestamp":
+		return true
+	}
+	return false
 }

@@ -15,11 +15,21 @@ import (
 // lacks most of DuckDB's types: as a call with the type's name.
 const castFunction = "duck_cast"
 
+// cteSchema tells references to common table expressions from tables in the
+// TiDB parser's tree, where names have lost their scope.
+const cteSchema = "duck_cte"
+
 // tidbTree reads the query with the TiDB parser, or returns nil where its
 // grammar has no words for the statement. The tree is only looked at: its
 // text never goes to DuckDB.
 func (q *Query) tidbTree(ctx context.Context, e Engine) *ast.SelectStmt {
+	for _, n := range q.ctes {
+		n["schema_name"] = cteSchema
+	}
 	encoded, _ := clone(q.tree).(node)
+	for _, n := range q.ctes {
+		n["schema_name"] = ""
+	}
 	encode(encoded)
 	text, err := q.deserialize(ctx, e, encoded)
 	if err != nil {

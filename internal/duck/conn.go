@@ -102,7 +102,8 @@ func (p *Prepared) describe() (err error) {
 		types[i] = bind.PreparedStatementColumnLogicalType(p.stmt, bind.IdxT(i))
 	}
 	if !slices.ContainsFunc(types, isInvalid) {
-		if p.schema, err = arrowSchema(p.opts, types, names); err != nil {
+		// A type that parameters leave open may also be inside another.
+		if p.schema, err = arrowSchema(p.opts, types, names); err != nil && bind.NParams(p.stmt) == 0 {
 			return err
 		}
 	}

@@ -102,6 +102,7 @@ func TestErrorsAreClassed(t *testing.T) {
 	for sql, want := range map[string]fault.Code{
 		"SELECT * FROM nowhere":                      fault.InvalidArgument,
 		"SELEC 1":                                    fault.InvalidArgument,
+		"CREATE TEMP TABLE t (at TIMESTAMP)":         fault.InvalidArgument,
 		"SELECT CAST('x' AS INTEGER)":                fault.InvalidArgument,
 		"SELECT * FROM read_csv('/etc/passwd')":      fault.PermissionDenied,
 		"SELECT * FROM read_parquet('/etc/passwd')":  fault.PermissionDenied,
@@ -116,6 +117,9 @@ func TestErrorsAreClassed(t *testing.T) {
 		}
 		if err == nil || fault.CodeOf(err) != want {
 			t.Errorf("%s: %v (%v), want %v", sql, err, fault.CodeOf(err), want)
+		}
+		if err != nil && strings.Contains(err.Error(), "exception_type") {
+			t.Errorf("%s: the message is JSON: %v", sql, err)
 		}
 	}
 }

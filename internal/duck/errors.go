@@ -52,7 +52,11 @@ func plain(msg string) (text, offset string) {
 		Message  string `json:"exception_message"`
 		Position string `json:"position"`
 	}
-	if !strings.HasPrefix(msg, "{") || json.Unmarshal([]byte(msg), &e) != nil || e.Type == "" {
+	body := msg
+	if kind, rest, ok := strings.Cut(msg, " Error: {"); ok && !strings.Contains(kind, "{") { // so do errors of the parser begin
+		body = "{" + rest
+	}
+	if !strings.HasPrefix(body, "{") || json.Unmarshal([]byte(body), &e) != nil || e.Type == "" {
 		return msg, ""
 	}
 	return e.Type + " Error: " + e.Message, e.Position

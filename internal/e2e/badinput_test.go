@@ -97,6 +97,9 @@ var badStatements = []struct {
 	{sql: "CREATE TABLE \"a-b\" (x INTEGER)", word: "name"},
 	{sql: "CREATE TABLE \"../x\" (x INTEGER)", word: "name"},
 	{sql: "CREATE TABLE t (x NOSUCHTYPE)", word: "NOSUCHTYPE"},
+	{sql: "CREATE TABLE t (x INTEGER, at TIMESTAMP)", word: "syntax error at or near \"at\""},
+	{sql: "CREATE TABLE t (x INTEGER", word: ""},
+	{sql: "CREATE TABLE t (x INTEGER) WITH (nosuch = 1)", word: "nosuch"},
 	{sql: "SELECT $1", word: "parameter"},
 	{sql: "SELECT " + strings.Repeat("abs(", 5000) + "1" + strings.Repeat(")", 5000), word: "exhausted"},
 	{sql: "SELECT " + strings.Repeat("NOT ", 100_000) + "true", word: ""},
@@ -300,7 +303,7 @@ func TestIDsStayInTheirTable(t *testing.T) {
 			t.Errorf("id %q has n %s, want %d", id, got, i)
 		}
 	}
-	found, err := filepath.Glob(filepath.Join(n.Dir, "objects", "*", "events", "*", "2024-01-01", "*.parquet"))
+	found, err := filepath.Glob(filepath.Join(n.Dir, "objects", "events", "*", "2024-01-01", "*.parquet"))
 	if err != nil || len(found) != len(ids) {
 		t.Errorf("%v: the files are %v", err, found)
 	}

@@ -144,7 +144,7 @@ func (n *node) wantLoaded(t testing.TB, dir, format, rows string) string {
 	if !strings.Contains(out, "loaded 6,000 rows from 3 files") {
 		t.Errorf("load said %q", out)
 	}
-	files, err := filepath.Glob(filepath.Join(n.Dir, "objects", "*", table, "dev-1", "2024-05-02", "*.parquet"))
+	files, err := filepath.Glob(filepath.Join(n.Dir, "objects", table, "dev-1", "2024-05-02", "*.parquet"))
 	if err != nil || len(files) != 1 {
 		t.Errorf("dev-1 has the files %v of 2024-05-02, want one", files)
 	}

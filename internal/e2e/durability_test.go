@@ -82,6 +82,7 @@ const (
 	killRounds  = 4
 	killWriters = 3
 	killBatch   = 20
+	killIDs     = 4 // a flush makes a file for each
 )
 
 func killInTheMiddle(t *testing.T, bufferSize, flushSeconds int) {
@@ -135,7 +136,11 @@ func (w *writers) start(n *node) (stop func()) {
 
 func (w *writers) batch(n *node) bool {
 	first := int(w.next.Add(killBatch)) - killBatch
-	body := lines(n.t, numbered("events", first, killBatch))
+	records := numbered("events", first, killBatch)
+	for i := range records {
+		records[i].ID = fmt.Sprint("id-", i%killIDs)
+	}
+	body := lines(n.t, records)
 	a, err := n.try(http.MethodPost, "/v1/data", "application/x-ndjson", body)
 	if err != nil || a.Status != http.StatusOK {
 		return false

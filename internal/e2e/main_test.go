@@ -37,16 +37,13 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	shared = dir
-	if err := lookAtSources(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
 	return m.Run()
 }
 
 // lookAtSources makes go test run the tests again when any source of the
 // program has changed: it keeps a result as long as the files that the tests
 // looked at are the same, and does not know of what the binary is built from.
+// It does not see what happens before m.Run.
 func lookAtSources() error {
 	return filepath.WalkDir(filepath.Join("..", ".."), func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -65,6 +62,9 @@ func lookAtSources() error {
 
 // build makes the binary on the first call.
 var build = sync.OnceValues(func() (string, error) {
+	if err := lookAtSources(); err != nil {
+		return "", err
+	}
 	if path := os.Getenv(binaryEnv); path != "" {
 		if _, err := os.Stat(path); err != nil {
 			return "", fmt.Errorf("%s: %w", binaryEnv, err)

@@ -239,7 +239,7 @@ func TestSecretsStayOutOfSight(t *testing.T) {
 	if err != nil || strings.Contains(string(log), secret) {
 		t.Errorf("the log holds the secret key (%v)", err)
 	}
-	ps, err := exec.Command("ps", "-o", "args=", "-p", strconv.Itoa(n.cmd.Process.Pid)).Output()
+	ps, err := exec.Command(tool(t, "ps", "apt-get install -y procps"), "-o", "args=", "-p", strconv.Itoa(n.cmd.Process.Pid)).Output()
 	if err != nil || strings.Contains(string(ps), secret) || !strings.Contains(string(ps), "serve") {
 		t.Errorf("the process list holds the secret key: %v: %s", err, ps)
 	}

@@ -121,10 +121,10 @@ func (s *Server) prepare() (err error) {
 	if s.config.DataDir, err = filepath.Abs(s.config.DataDir); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(s.config.dir("tmp")); err != nil { // what a killed process left
+	if err := os.RemoveAll(s.config.dir("spill")); err != nil { // what a killed process left
 		return fmt.Errorf("--data-dir: %w", err)
 	}
-	for _, d := range []string{"", "tmp", "worker", "cache"} {
+	for _, d := range []string{"", "spill", "worker", "cache"} {
 		if err := os.MkdirAll(s.config.dir(d), 0o750); err != nil {
 			return fmt.Errorf("--data-dir: %w", err)
 		}
@@ -132,6 +132,10 @@ func (s *Server) prepare() (err error) {
 	if s.config.AuthFile != "" {
 		if s.auth, err = auth.Load(s.config.AuthFile); err != nil {
 			return fmt.Errorf("--auth-file: %w", err)
+		}
+		// Without it any user could send fragments, which are SQL that is run as it is.
+		if s.config.Redis != "" && s.auth.ClusterSecret() == "" {
+			return errors.New("--auth-file: a node of a cluster needs a cluster_secret, the same on all nodes")
 		}
 	}
 	if s.config.TLSCert != "" {
@@ -156,8 +160,8 @@ func (s *Server) openEngine(ctx context.Context) error {
 		return err
 	}
 	s.db, err = duck.Open(duck.Options{
-		MemoryLimit: s.config.memoryLimit(), Threads: s.config.Threads, TempDir: s.config.dir("tmp"),
-		AllowedDirs: []string{s.config.dir("objects"), s.config.dir("cache"), s.config.dir("worker"), s.config.dir("tmp")},
+		MemoryLimit: s.config.memoryLimit(), Threads: s.config.Threads, TempDir: s.config.dir("spill"),
+		AllowedDirs: []string{s.config.dir("objects"), s.config.dir("cache"), s.config.dir("worker"), s.config.dir("spill")},
 	})
 	if err != nil {
 		return err
@@ -215,7 +219,7 @@ func (s *Server) openWorker(id string, objects closingObjects) (*localWorker, er
 	s.worker = w
 	w.Start(context.Background())
 	s.onStop(w.Close)
-	source := &worker.Splits{NodeID: id, Dir: s.config.dir("tmp"), Hot: w.HotPath,
+	source := &worker.Splits{NodeID: id, Dir: s.config.dir("spill"), Hot: w.HotPath,
 		Object: func(ctx context.Context, key string, size int64) (string, func(), error) {
 			h, err := s.cache.Acquire(ctx, key, size)
 			if err != nil {

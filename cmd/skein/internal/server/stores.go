@@ -44,7 +44,7 @@ func openCatalog(ctx context.Context, c Config) (meta.Store, error) {
 
 func openObjects(ctx context.Context, c Config, reg prometheus.Registerer) (closingObjects, error) {
 	if c.S3 == "" {
-		return local.Open(c.dir("objects"), local.Options{})
+		return local.Open(c.DataDir, local.Options{}) // in DATA-DIR/objects
 	}
 	return s3.Open(ctx, s3.Options{Endpoint: c.S3, AccessKey: c.S3AccessKey, SecretKey: c.S3SecretKey, Bucket: c.Bucket, Registerer: reg})
 }
