@@ -28,7 +28,13 @@ func (c *Coordinator) explain(ctx context.Context, sql string) (batch.Reader, er
 		return nil, p.unexpected("a query")
 	}
 	// The statement keeps its place, so that errors point into the whole text.
-	inner := strings.Repeat(" ", next.from) + sql[next.from:]
+	text := []byte(sql)
+	for i := range next.from {
+		if text[i] != '\n' {
+			text[i] = ' '
+		}
+	}
+	inner := string(text)
 	q, err := c.parse(ctx, inner)
 	if err != nil {
 		return nil, err

@@ -39,6 +39,9 @@ func (c *Coordinator) Ingest(ctx context.Context, in Ingest, rows batch.Reader) 
 		return 0, err
 	}
 	if err := c.publish(ctx, target, files); err != nil {
+		if !settled(err) { // the index may hold the files
+			return 0, fmt.Errorf("table %s: it is not known whether the rows are stored: %w", name, err)
+		}
 		return 0, errors.Join(err, c.deleteFiles(context.WithoutCancel(ctx), files))
 	}
 	c.counters.wrote(int(n))
@@ -180,7 +183,7 @@ func (c *Coordinator) publish(ctx context.Context, t target, files []meta.File) 
 	if len(files) > 0 {
 		unit = files[0].Unit
 	}
-	err := c.Meta.Commit(ctx, meta.Commit{Table: t.table.Name, TableUID: t.table.UID, Node: c.opts.Node.ID, Unit: unit, Add: files, Time: time.Now().UTC()})
+	err := c.commit(ctx, meta.Commit{Table: t.table.Name, TableUID: t.table.UID, Node: c.opts.Node.ID, Unit: unit, Add: files, Time: time.Now().UTC()})
 	if err != nil && t.create {
 		if _, dropErr := c.Meta.DropTable(ctx, t.table.Name, t.table.UID); dropErr != nil {
 			err = errors.Join(err, dropErr)
@@ -193,4 +196,39 @@ func (c *Coordinator) publish(ctx context.Context, t target, files []meta.File) 
 		c.Log.Warn("forget ingest unit", "table", t.table.Name, "error", err)
 	}
 	return nil
+}
+
+// Limits of a commit, which goes on when its client has gone.
+const (
+	commitTimeout = 30 * time.Second
+	commitTries   = 4
+	commitWait    = 250 * time.Millisecond
+)
+
+// commit repeats a commit whose answer was lost: the second one of a unit
+// changes nothing.
+func (c *Coordinator) commit(ctx context.Context, m meta.Commit) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	for try := 1; ; try++ {
+		err := c.Meta.Commit(ctx, m)
+		if err == nil || settled(err) || try == commitTries {
+			return err
+		}
+		select {
+		case <-time.After(commitWait):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// settled tells that the catalog refused a change, and not that its answer
+// was lost.
+func settled(err error) bool {
+	switch fault.CodeOf(err) {
+	case fault.Unavailable, fault.DeadlineExceeded, fault.Canceled, fault.Internal:
+		return false
+	}
+	return true
 }

@@ -30,6 +30,7 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 		message string
 	}{
 		"SELECT *\n  FROM t\n  WERE 1":                       {fault.InvalidArgument, "(line 3, column 8)"},
+		"EXPLAIN\nSELECT * FROM nowhere.t":                   {fault.NotFound, "(line 2, column 15)"},
 		"SELECT 1,\n nme FROM t":                             {fault.InvalidArgument, "(line 2, column 2)"},
 		"SELECT 'ä', nme FROM t":                             {fault.InvalidArgument, "(line 1, column 13)"},
 		"SELECT payload.nme FROM t":                          {fault.InvalidArgument, `"nme" not found`},

@@ -196,12 +196,16 @@ func (w *Worker) Flush(ctx context.Context, table string) error {
 	return err
 }
 
-// flushAll also closes units without rows if empty is set. After an error it
-// tells how many units are left.
+// flushAll also closes units without rows if empty is set, when no write is
+// under way. After an error it tells how many units are left.
 func (w *Worker) flushAll(ctx context.Context, name string, empty bool) (left int, err error) {
 	var units []*unit
 	for _, t := range w.tableList(name) {
 		t.mu.Lock()
+		if u := t.next; u != nil && empty { // the catalog may have it as open
+			t.units, t.next = append(t.units, u), nil
+			w.seal(u)
+		}
 		if u := t.active; u != nil && (empty || u.queuedRows > 0) {
 			w.seal(u)
 		}

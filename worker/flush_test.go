@@ -387,6 +387,29 @@ func TestUnitOpenedButNeverUsed(t *testing.T) {
 	count(t, h, 1)
 }
 
+// TestUnitOpenedWithLostAnswer: a write whose client gave up while the catalog
+// opened its unit leaves nothing open when the node leaves.
+func TestUnitOpenedWithLostAnswer(t *testing.T) {
+	h := newHouse(t, t.TempDir(), Options{}, nil)
+	h.create(t, "t", meta.Config{})
+	h.meta.after = func(op string) error {
+		if op == "open" {
+			return context.Canceled
+		}
+		return nil
+	}
+	err := h.w.Append(t.Context(), &nodev1.AppendRequest{Table: "t", TableUid: "t-uid", Records: []*nodev1.Record{record("a", at(0), "{}")}})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if err := h.w.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := h.catalog.Listing(t.Context(), "t"); err != nil || len(l.Open) != 0 || len(l.Files) != 0 {
+		t.Errorf("%+v %v", l, err)
+	}
+}
+
 func TestHotUnitStaysReadable(t *testing.T) {
 	h := newHouse(t, t.TempDir(), Options{pinFor: 400 * time.Millisecond}, nil)
 	h.create(t, "t", meta.Config{})

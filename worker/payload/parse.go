@@ -1,9 +1,11 @@
 package payload
 
 import (
-	"bytes"
 	"encoding/json"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"skein/internal/fault"
@@ -189,10 +191,46 @@ func (r *reader) str() (string, error) {
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return "", fault.Newf(fault.InvalidArgument, "payload string %.40q: %w", raw, err)
 	}
-	if strings.Count(s, "\ufffd") != bytes.Count(raw, []byte("\ufffd"))+bytes.Count(bytes.ToLower(raw), []byte(`\ufffd`)) {
+	if halfPair(raw) {
 		return "", fault.Newf(fault.InvalidArgument, "payload string %.40q holds half of a surrogate pair, which is no character", raw)
 	}
 	return s, nil
+}
+
+// halfPair tells whether a valid JSON string holds the escape of one half of a
+// surrogate pair without the other.
+func halfPair(raw []byte) bool {
+	for i := 0; i < len(raw); i++ {
+		if raw[i] != '\\' {
+			continue
+		}
+		c, ok := unit(raw[i:])
+		switch {
+		case !ok:
+			i++ // a short escape, which may be that of a backslash
+		case !utf16.IsSurrogate(c):
+			i += escapeBytes - 1
+		default:
+			low, _ := unit(raw[i+escapeBytes:])
+			if utf16.DecodeRune(c, low) == unicode.ReplacementChar {
+				return true
+			}
+			i += 2*escapeBytes - 1
+		}
+	}
+	return false
+}
+
+const escapeBytes = len(`\u0000`)
+
+// unit reads an escape such as \u00e9 at the start of text; false if there is
+// none.
+func unit(text []byte) (rune, bool) {
+	if len(text) < escapeBytes || text[0] != '\\' || text[1] != 'u' {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(text[2:escapeBytes]), 16, 16)
+	return rune(n), err == nil
 }
 
 func checkName(name string) error {

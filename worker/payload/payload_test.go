@@ -55,6 +55,19 @@ func TestInfer(t *testing.T) {
 	}
 }
 
+func TestHalfSurrogatePairs(t *testing.T) {
+	for text, whole := range map[string]bool{
+		`"\ud83d\ude00"`: true, `"\ufffd"`: true, `"\\ufffd"`: true, `"\\ud800"`: true, `"\\\ud83d\ude00x"`: true, `"\"\n"`: true,
+		`"\ud800"`: false, `"\ude00"`: false, `"\ud83d\ud83d\ude00"`: false, `"\ud83dx\ude00"`: false, `"\ud83d\\ude00"`: false,
+		`"\\ufffd\ud800"`: false, `"\uFFFD\uDC00"`: false, `"\\\ud800"`: false,
+	} {
+		_, err := Parse([]byte(`{"x":` + text + `}`))
+		if (err == nil) != whole {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 func TestColumnName(t *testing.T) {
 	for field, want := range map[string]string{
 		"name": "name", "ID": "payload.id", "timestamp": "payload.timestamp", "payload.id": "payload.payload.id",

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -88,7 +89,13 @@ func text(key string, value []byte, to *string) error {
 	if value[0] != '"' {
 		return fault.Newf(fault.InvalidArgument, "%s must be a string", key)
 	}
-	return json.Unmarshal(value, to)
+	if err := json.Unmarshal(value, to); err != nil {
+		return err
+	}
+	if strings.ContainsRune(*to, utf8.RuneError) { // what becomes of half a surrogate pair
+		return fault.Newf(fault.InvalidArgument, "%s %.80q holds half of a surrogate pair or U+FFFD, which is no character", key, value)
+	}
+	return nil
 }
 
 func (r *Row) setTime(value []byte) error {

@@ -33,6 +33,19 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestBrokenText: ids that are different in JSON do not become the same text.
+func TestBrokenText(t *testing.T) {
+	for _, id := range []string{`\ud800`, `a\udfff`, `\ufffd`, "\ufffd"} {
+		_, err := Parse([]byte(`{"table":"t","id":"`+id+`"}`), noon)
+		if fault.CodeOf(err) != fault.InvalidArgument || !strings.Contains(err.Error(), "surrogate") {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+	if r, err := Parse([]byte(`{"table":"t","id":"\ud83d\ude00"}`), noon); err != nil || r.ID != "😀" {
+		t.Errorf("%+v %v", r, err)
+	}
+}
+
 func TestManyKeys(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`{"table":"t","id":"x","payload":{"k0":0`)
