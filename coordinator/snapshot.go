@@ -46,6 +46,12 @@ type tableListing struct {
 	uid string
 }
 
+func (l *listings) forget(table string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.m, table)
+}
+
 // listing returns the table's index as it is now. ok is false where that is
 // the index of another table of the name, made meanwhile.
 func (c *Coordinator) listing(ctx context.Context, t meta.Table) (l meta.Listing, ok bool, err error) {

@@ -70,6 +70,7 @@ func (c *Coordinator) DropTable(ctx context.Context, name string, o DropOptions)
 	if err != nil {
 		return 0, false, err
 	}
+	c.listings.forget(name)
 	c.discard(ctx, v.UID)
 	return len(files), true, c.deleteFiles(ctx, files)
 }

@@ -28,25 +28,30 @@ import (
 // dial starts the gRPC door over the fake.
 func dial(t *testing.T, f *fake) *grpc.ClientConn {
 	t.Helper()
+	conn, err := grpc.NewClient("passthrough:///x", grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(dialer(t, f)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// dialer starts the gRPC door over the fake and tells how to reach it.
+func dialer(t *testing.T, f *fake) func(context.Context, string) (net.Conn, error) {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	server := grpc.NewServer(grpc.UnaryInterceptor(gateway.RecoverUnary(log)), grpc.StreamInterceptor(gateway.RecoverStream(log)))
 	gateway.NewService(f, gateway.Options{Now: func() time.Time { return arrival }}).Register(server)
 	listener := bufconn.Listen(1 << 20)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	conn, err := grpc.NewClient("passthrough:///x", grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
-		conn.Close()
 		server.Stop()
 		if err := <-served; err != nil {
 			t.Error(err)
 		}
 	})
-	return conn
+	return func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }
 }
 
 func payload(t *testing.T, m map[string]any) *structpb.Struct {
@@ -235,5 +240,23 @@ func TestQueryOverGRPC(t *testing.T) {
 	f.rows = func(context.Context, string) (batch.Reader, error) { panic("surprise") }
 	if _, err = c.Query(t.Context(), &olapv1.QueryRequest{Sql: "SELECT 1"}); fault.CodeOf(fault.From(err)) != fault.Internal || strings.Contains(err.Error(), "surprise") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestLongMessages: a status fits into the trailers that clients in Java and C
+// take, 8 KiB, and keeps its code and details.
+func TestLongMessages(t *testing.T) {
+	for name, text := range map[string]string{"plain": strings.Repeat("x", 1<<20), "escaped": strings.Repeat("é%\n", 1<<18)} {
+		f := &fake{rows: refusing(fault.New(fault.InvalidArgument, text).With("line", "3"))}
+		conn, err := grpc.NewClient("passthrough:///x", grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithContextDialer(dialer(t, f)), grpc.WithMaxHeaderListSize(8<<10))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_, err = olapv1.NewOlapServiceClient(conn).Query(t.Context(), &olapv1.QueryRequest{Sql: "SELECT 1"})
+		if e := fault.From(err); fault.CodeOf(e) != fault.InvalidArgument || fault.Details(e)["line"] != "3" || !strings.Contains(err.Error(), text[:1000]) {
+			t.Errorf("%s: %.200v", name, err)
+		}
 	}
 }

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -10,7 +9,6 @@ import (
 
 	"skein/coordinator"
 	"skein/internal/batch"
-	"skein/internal/fault"
 	"skein/meta"
 	olapv1 "skein/proto/olap/v1"
 )
@@ -81,30 +79,4 @@ func NewService(coord Coordinator, o Options) *Service {
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	olapv1.RegisterOlapServiceServer(r, s)
 	olapv1.RegisterIngestServiceServer(r, s)
-}
-
-// RecoverUnary answers Internal when a handler panics, and logs it.
-func RecoverUnary(log *slog.Logger) grpc.UnaryServerInterceptor {
-	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
-		defer func() {
-			if p := recover(); p != nil {
-				logPanic(ctx, log, info.FullMethod, p)
-				err = fault.Status(errPanic)
-			}
-		}()
-		return next(ctx, req)
-	}
-}
-
-// RecoverStream does the same for streams.
-func RecoverStream(log *slog.Logger) grpc.StreamServerInterceptor {
-	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
-		defer func() {
-			if p := recover(); p != nil {
-				logPanic(ss.Context(), log, info.FullMethod, p)
-				err = fault.Status(errPanic)
-			}
-		}()
-		return next(srv, ss)
-	}
 }

@@ -122,15 +122,16 @@ func (r *resolver) enter(n node, outer *scope) *scope {
 	if kind(n) == "SELECT_NODE" {
 		r.from(n["from_table"], s)
 		for _, item := range list(n, "select_list") {
-			r.name(item)
+			r.name(item, s)
 		}
 	}
 	return s
 }
 
-// name gives a selected payload.id or payload.timestamp the name of its
-// field, as it would have if payload were a STRUCT.
-func (r *resolver) name(item any) {
+// name gives a selected payload.id or payload.timestamp, and a field of a table
+// that has none yet, the name of its field, as it would have if payload were a
+// STRUCT.
+func (r *resolver) name(item any, s *scope) {
 	n, _ := item.(node)
 	if kind(n) != "COLUMN_REF" || str(n, "alias") != "" {
 		return
@@ -140,10 +141,34 @@ func (r *resolver) name(item any) {
 		return
 	}
 	last, _ := names[len(names)-1].(string)
-	if strings.EqualFold(last, "id") || strings.EqualFold(last, "timestamp") {
+	if strings.EqualFold(last, "id") || strings.EqualFold(last, "timestamp") || s.isBlank(names) {
 		n["alias"] = last
 	}
 }
+
+// isBlank tells a payload field of a record table into which no field was ever
+// written. It is NULL, whatever its name: a query may be older than its data.
+func (s *scope) isBlank(names []any) bool {
+	alias, _ := names[0].(string)
+	if len(names) >= 3 && is(names[1], "payload") {
+		t, _ := s.find(alias)
+		return t.isBlank()
+	}
+	if s == nil || len(names) < 2 || !is(names[0], "payload") {
+		return false
+	}
+	if _, ok := s.find("payload"); ok {
+		return false
+	}
+	for _, t := range s.tables {
+		if !t.isBlank() {
+			return false
+		}
+	}
+	return len(s.tables) > 0
+}
+
+func (t *Table) isBlank() bool { return t != nil && t.Records && len(t.Columns) == 2 }
 
 func is(v any, name string) bool {
 	s, _ := v.(string)
@@ -154,6 +179,11 @@ func (r *resolver) column(n node, s *scope) {
 	names := s.unqualified(list(n, "column_names"))
 	if len(names) < len(list(n, "column_names")) {
 		r.set(n, names)
+	}
+	if s.isBlank(names) {
+		become(n, null())
+		r.changed = true
+		return
 	}
 	if len(names) >= 3 && is(names[1], "payload") {
 		alias, _ := names[0].(string)

@@ -113,6 +113,11 @@ func text(s string) node {
 		"value": node{"type": node{"id": "VARCHAR", "type_info": nil}, "is_null": false, "value": s}}
 }
 
+func null() node {
+	return node{"class": "CONSTANT", "type": "VALUE_CONSTANT", "alias": "", "query_location": json.Number("0"),
+		"value": node{"type": node{"id": "NULL", "type_info": nil}, "is_null": true}}
+}
+
 // typeName is the name of a plain type; empty for one with parts. The time
 // types may be given whole or as an unbound name.
 func typeName(t node) string {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	bind "github.com/duckdb/duckdb-go-bindings"
 	"golang.org/x/sync/semaphore"
@@ -21,12 +22,15 @@ type Options struct {
 	TempDir        string   // where it spills; no spilling if empty
 	AllowedDirs    []string // directories that statements may read and write; none if empty
 	ConnectionsMax int      // open at once; 256 if zero
+
+	ConnectionWait time.Duration // for one of them to be free; 30s if zero
 }
 
 // DB is one in-memory DuckDB instance.
 type DB struct {
 	db    bind.Database
 	slots *semaphore.Weighted
+	wait  time.Duration
 	once  sync.Once
 }
 
@@ -35,6 +39,9 @@ type DB struct {
 func Open(o Options) (*DB, error) {
 	if o.ConnectionsMax == 0 {
 		o.ConnectionsMax = 256
+	}
+	if o.ConnectionWait == 0 {
+		o.ConnectionWait = 30 * time.Second
 	}
 	var cfg bind.Config
 	if bind.CreateConfig(&cfg) != bind.StateSuccess {
@@ -57,7 +64,7 @@ func Open(o Options) (*DB, error) {
 			return nil, fault.Newf(fault.InvalidArgument, "duckdb: bad value %q of %s", v, k)
 		}
 	}
-	d := &DB{slots: semaphore.NewWeighted(int64(o.ConnectionsMax))}
+	d := &DB{slots: semaphore.NewWeighted(int64(o.ConnectionsMax)), wait: o.ConnectionWait}
 	var msg string
 	if bind.OpenExt("", &d.db, cfg, &msg) != bind.StateSuccess {
 		return nil, classify(msg)
@@ -94,10 +101,16 @@ func (d *DB) lockDown(dirs []string) error {
 	return nil
 }
 
-// Conn opens a connection, waiting for a slot as long as ctx allows.
+// Conn opens a connection. It waits for a slot, but not for ever: two nodes
+// may wait for each other's.
 func (d *DB) Conn(ctx context.Context) (*Conn, error) {
-	if err := d.slots.Acquire(ctx, 1); err != nil {
-		return nil, fmt.Errorf("duckdb: waiting for a connection: %w", err)
+	wait, cancel := context.WithTimeout(ctx, d.wait)
+	defer cancel()
+	if err := d.slots.Acquire(wait, 1); err != nil {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("duckdb: waiting for a connection: %w", ctx.Err())
+		}
+		return nil, fault.New(fault.ResourceExhausted, "too many queries are running; retry when some are done").RetryIn(time.Second)
 	}
 	c := &Conn{db: d}
 	if bind.Connect(d.db, &c.conn) != bind.StateSuccess {

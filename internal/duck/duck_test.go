@@ -97,6 +97,26 @@ func TestCancelInterrupts(t *testing.T) {
 	}
 }
 
+func TestConnectionsAreBounded(t *testing.T) {
+	db, err := duck.Open(duck.Options{Threads: 1, ConnectionsMax: 1, ConnectionWait: 20 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	c, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Conn(t.Context()); fault.CodeOf(err) != fault.ResourceExhausted || fault.RetryAfter(err) == 0 {
+		t.Errorf("got %v", err)
+	}
+	c.Close()
+	if c, err = db.Conn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+}
+
 func TestErrorsAreClassed(t *testing.T) {
 	c := open(t)
 	for sql, want := range map[string]fault.Code{
