@@ -25,6 +25,7 @@ import (
 func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 	c := newCluster(t, 1).nodes[0].Coordinator
 	create(t, c, "t")
+	write(t, c, "t", 0, 1)
 	for sql, want := range map[string]struct {
 		code    fault.Code
 		message string
@@ -65,7 +66,7 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 			t.Errorf("%.60s: got %v: %v; want %v: …%s…", sql, fault.CodeOf(err), err, want.code, want.message)
 		}
 	}
-	if got := one(t, c, "SELECT count(*) FROM t"); got != "0" {
+	if got := one(t, c, "SELECT count(*) FROM t"); got != "1" {
 		t.Errorf("the table is not what it was: %s", got)
 	}
 }
@@ -249,7 +250,7 @@ func TestDefinitionsHoldOneStatement(t *testing.T) {
 			check(t, os.Remove(file))
 		}
 	}
-	if _, err := c.Prepare(t.Context(), `CREATE TABLE t (a DECIMAL(10,2)[], "b)" STRUCT(x INTEGER, y ENUM('a)', 'b')), /* c ) /* */ */ d JSON -- )`+"\n)"); err != nil {
+	if _, err := c.Prepare(t.Context(), `CREATE TABLE t (a DECIMAL(10,2)[], "b)" STRUCT(x INTEGER, "y)" VARCHAR), e ENUM('a)', 'b'), /* c ) /* */ */ d JSON -- )`+"\n)"); err != nil {
 		t.Error(err)
 	}
 }
