@@ -100,7 +100,7 @@ func column(src *source.Source, flag, name string) (string, error) {
 // advise adds what to do when a type was guessed from too few rows.
 func (c *loadCmd) advise(err error) error {
 	if c.SampleRows > 0 && source.IsGuess(err) {
-		return fault.Newf(fault.CodeOf(err), "%w (nothing was loaded; --sample-rows -1 looks at all rows before it chooses types)", err)
+		return fault.Newf(fault.CodeOf(err), "%w (nothing was loaded; --sample-rows=-1 looks at all rows before it chooses types)", err)
 	}
 	return err
 }

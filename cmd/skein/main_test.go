@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -50,6 +51,23 @@ func TestCaretInLongLine(t *testing.T) {
 	lines := strings.Split(caret(text, 501), "\n")
 	if len(lines[0]) > caretWidth+2 || lines[0][len(lines[1])-1] != 'X' {
 		t.Errorf("got\n%s", strings.Join(lines, "\n"))
+	}
+}
+
+// TestStopWithin: a stop outlives the signal that asked for it, but not its
+// limit.
+func TestStopWithin(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := stopWithin(ctx, 10*time.Millisecond, func(ctx context.Context) error {
+		if ctx.Err() != nil {
+			t.Error("the stop is over before it began")
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
 	}
 }
 

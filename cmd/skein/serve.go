@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -77,7 +78,19 @@ func (c *serveCmd) Run() error {
 	}
 	err = s.Wait(ctx)
 	log.Info("stopping")
-	return errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
+	return errors.Join(err, stopWithin(ctx, stopMax, s.Stop))
+}
+
+// stopMax bounds an orderly stop. Rows that are in no file by then, because the
+// object store or the catalog does not answer, stay in the log for the next
+// start.
+const stopMax = time.Minute
+
+// stopWithin calls stop with the values of ctx and a deadline of its own.
+func stopWithin(ctx context.Context, limit time.Duration, stop func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	return stop(ctx)
 }
 
 // server is the configuration that the flags make.

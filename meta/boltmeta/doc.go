@@ -4,7 +4,7 @@
 // know what the tables mean or where their data files are. A change is durable
 // when its method returns (fsync).
 //
-//	tables/NAME         table and statistics, JSON
+//	tables/NAME         table and statistics, JSON; schemas as in package evolution
 //	index/NAME/version  Listing.Version, 8 bytes big endian
 //	index/NAME/files    path -> file, JSON
 //	index/NAME/oldest   least time of a file, space, path

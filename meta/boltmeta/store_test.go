@@ -166,3 +166,30 @@ func BenchmarkListing100k(b *testing.B) {
 		}
 	}
 }
+
+// TestColumnsOneByOne: what a table takes grows with its columns, not with
+// the square of their number.
+func TestColumnsOneByOne(t *testing.T) {
+	const n = 300
+	ctx, path := t.Context(), filepath.Join(t.TempDir(), "catalog")
+	s := open(t, path)
+	table := meta.Table{Name: "t", UID: "u", Schemas: []meta.Schema{{Records: true}}}
+	if err := s.CreateTable(ctx, table); err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		grown, _ := meta.MergeSchemas(table.Schema(), []meta.Column{{Name: fmt.Sprintf("c%d", i), Type: meta.Type{Kind: meta.KindBigInt}}})
+		table.Schemas = append(table.Schemas, grown)
+		var err error
+		if table, err = s.UpdateTable(ctx, table); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := s.Table(ctx, "t")
+	if err != nil || len(got.Schemas) != n+1 || len(got.Schemas[n/2].Columns) != n/2 || len(got.Schema().Columns) != n {
+		t.Errorf("%d versions: %v", len(got.Schemas), err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() > 2<<20 {
+		t.Errorf("%d bytes: %v", info.Size(), err)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"skein/meta"
+	"skein/meta/internal/evolution"
 )
 
 // CreateTable implements meta.Store.
@@ -16,14 +17,13 @@ func (s *Store) CreateTable(ctx context.Context, t meta.Table) error {
 	}
 	t.Stats, t.Created = meta.Stats{}, t.Created.UTC()
 	return s.update(ctx, func(tx *bolt.Tx) error {
-		tables := tx.Bucket(tablesBucket)
-		if tables.Get([]byte(t.Name)) != nil {
+		if tx.Bucket(tablesBucket).Get([]byte(t.Name)) != nil {
 			return fmt.Errorf("%s: %w", t.Name, meta.ErrTableExists)
 		}
 		if err := createIndex(tx, t.Name); err != nil {
 			return err
 		}
-		return put(tables, []byte(t.Name), t)
+		return writeTable(tx, t)
 	})
 }
 
@@ -40,12 +40,9 @@ func (s *Store) Table(ctx context.Context, name string) (t meta.Table, err error
 func (s *Store) Tables(ctx context.Context) (all []meta.Table, err error) {
 	err = s.view(ctx, func(tx *bolt.Tx) error {
 		return tx.Bucket(tablesBucket).ForEach(func(name, data []byte) error {
-			var t meta.Table
-			if err := decode(name, data, &t); err != nil {
-				return err
-			}
+			t, err := decodeTable(name, data)
 			all = append(all, t)
-			return nil
+			return err
 		})
 	})
 	return all, err
@@ -61,7 +58,7 @@ func (s *Store) UpdateTable(ctx context.Context, t meta.Table) (stored meta.Tabl
 		if stored.UID != t.UID || stored.Revision != t.Revision {
 			return fmt.Errorf("table %s: %w", t.Name, meta.ErrConflict)
 		}
-		stored.Config, stored.Schemas = t.Config, t.Schemas
+		stored.Config, stored.Schemas = t.Config, evolution.Shared(t.Schemas)
 		stored.Revision++
 		return writeTable(tx, stored)
 	})
@@ -96,8 +93,24 @@ func readTable(tx *bolt.Tx, name string) (t meta.Table, err error) {
 	if data == nil {
 		return t, fmt.Errorf("%.80s: %w", name, meta.ErrTableNotFound)
 	}
-	err = decode([]byte(name), data, &t)
-	return t, err
+	return decodeTable([]byte(name), data)
+}
+
+// tableRecord is a table as the file keeps it.
+type tableRecord struct {
+	meta.Table
+	Schemas []evolution.Version // in place of the table's
+}
+
+func decodeTable(name, data []byte) (meta.Table, error) {
+	var r tableRecord
+	err := decode(name, data, &r)
+	if err == nil {
+		if r.Table.Schemas, err = evolution.Decode(r.Schemas); err != nil {
+			err = fmt.Errorf("catalog entry %q is damaged: %w", name, err)
+		}
+	}
+	return r.Table, err
 }
 
 // readIncarnation is readTable for one incarnation of the table.
@@ -110,5 +123,5 @@ func readIncarnation(tx *bolt.Tx, name, uid string) (meta.Table, error) {
 }
 
 func writeTable(tx *bolt.Tx, t meta.Table) error {
-	return put(tx.Bucket(tablesBucket), []byte(t.Name), t)
+	return put(tx.Bucket(tablesBucket), []byte(t.Name), tableRecord{t, evolution.Encode(t.Schemas)})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"skein/meta"
+	"skein/meta/internal/evolution"
 )
 
 const tablesPerRead = 200 // tables read in one round trip
@@ -90,7 +91,7 @@ func (s *Store) UpdateTable(ctx context.Context, t meta.Table) (meta.Table, erro
 	case answer == "conflict":
 		return meta.Table{}, fmt.Errorf("table %s: %w", t.Name, meta.ErrConflict)
 	}
-	stored.UID, stored.Config, stored.Schemas, stored.Revision = t.UID, t.Config, t.Schemas, t.Revision+1
+	stored.UID, stored.Config, stored.Schemas, stored.Revision = t.UID, t.Config, evolution.Shared(t.Schemas), t.Revision+1
 	return stored, nil
 }
 
@@ -127,7 +128,7 @@ func (s *Store) DropTable(ctx context.Context, name, uid string) ([]meta.File, e
 
 // encodeTable gives the text of Schemas and the fields of the config hash.
 func encodeTable(t meta.Table) (schemas string, config []any, err error) {
-	text, err := json.Marshal(t.Schemas)
+	text, err := json.Marshal(evolution.Encode(t.Schemas))
 	if err != nil {
 		return "", nil, fmt.Errorf("schemas of table %s: %w", t.Name, err)
 	}
@@ -210,7 +211,11 @@ func (r tableReply) decode(name string) (meta.Table, error) {
 			Oldest: d.time(stats["oldest_record"]), Newest: d.time(stats["newest_record"]), LastWrite: d.time(r.lastWrite.Val()),
 		},
 	}
-	d.json(schema["schemas"], &t.Schemas)
+	var versions []evolution.Version
+	d.json(schema["schemas"], &versions)
+	schemas, err := evolution.Decode(versions)
+	d.keep(err)
+	t.Schemas = schemas
 	d.json(config["properties"], &t.Config.Properties)
 	return t, d.err
 }

@@ -60,7 +60,9 @@ func (s *Store) publish(temp, name string) (err error) {
 		err = s.root.Rename(temp, name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			if err := s.root.MkdirAll(path.Dir(name), dirMode); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			err := s.root.MkdirAll(path.Dir(name), dirMode)
+			// A concurrent Delete may take away what was just made or found.
+			if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
 				return err
 			}
 		case errors.Is(err, syscall.EISDIR), errors.Is(err, fs.ErrExist):
