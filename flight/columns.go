@@ -1,12 +1,12 @@
 package flight
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/flight/flightsql"
 
+	"skein/internal/render"
 	"skein/meta"
 )
 
@@ -31,60 +31,13 @@ func describedSchema(t *meta.Table, columns *arrow.Schema) *arrow.Schema {
 func columnMetadata(table string, t arrow.DataType, remarks string) arrow.Metadata {
 	b := flightsql.NewColumnMetadataBuilder().
 		CatalogName(Catalog).SchemaName(DBSchema).TableName(table).
-		TypeName(typeName(t)).Remarks(remarks).
+		TypeName(render.SQLType(t)).Remarks(remarks).
 		IsAutoIncrement(false).IsReadOnly(false).IsSearchable(true).
 		IsCaseSensitive(t.ID() == arrow.STRING)
 	if precision, scale, ok := precisionOf(t); ok {
 		b.Precision(precision).Scale(scale)
 	}
 	return b.Metadata()
-}
-
-// typeName is DuckDB's name of an Arrow type.
-func typeName(t arrow.DataType) string {
-	switch t := t.(type) {
-	case *arrow.TimestampType:
-		if t.TimeZone != "" {
-			return "TIMESTAMP WITH TIME ZONE"
-		}
-		return "TIMESTAMP"
-	case arrow.DecimalType:
-		return fmt.Sprintf("DECIMAL(%d,%d)", t.GetPrecision(), t.GetScale())
-	case *arrow.DictionaryType:
-		return typeName(t.ValueType)
-	case *arrow.MapType:
-		return "MAP(" + typeName(t.KeyType()) + ", " + typeName(t.ItemType()) + ")"
-	case *arrow.StructType:
-		parts := make([]string, t.NumFields())
-		for i, f := range t.Fields() {
-			parts[i] = `"` + strings.ReplaceAll(f.Name, `"`, `""`) + `" ` + typeName(f.Type)
-		}
-		return "STRUCT(" + strings.Join(parts, ", ") + ")"
-	case *arrow.FixedSizeListType:
-		return fmt.Sprintf("%s[%d]", typeName(t.Elem()), t.Len())
-	case arrow.ListLikeType:
-		return typeName(t.Elem()) + "[]"
-	case arrow.ExtensionType:
-		return strings.ToUpper(strings.TrimPrefix(t.ExtensionName(), "arrow."))
-	}
-	if name, ok := leafNames()[t.ID()]; ok {
-		return name
-	}
-	return strings.ToUpper(t.Name())
-}
-
-func leafNames() map[arrow.Type]string {
-	return map[arrow.Type]string{
-		arrow.NULL: `"NULL"`, arrow.BOOL: "BOOLEAN",
-		arrow.INT8: "TINYINT", arrow.INT16: "SMALLINT", arrow.INT32: "INTEGER", arrow.INT64: "BIGINT",
-		arrow.UINT8: "UTINYINT", arrow.UINT16: "USMALLINT", arrow.UINT32: "UINTEGER", arrow.UINT64: "UBIGINT",
-		arrow.FLOAT16: "FLOAT", arrow.FLOAT32: "FLOAT", arrow.FLOAT64: "DOUBLE",
-		arrow.STRING: "VARCHAR", arrow.LARGE_STRING: "VARCHAR", arrow.STRING_VIEW: "VARCHAR",
-		arrow.BINARY: "BLOB", arrow.LARGE_BINARY: "BLOB", arrow.BINARY_VIEW: "BLOB", arrow.FIXED_SIZE_BINARY: "BLOB",
-		arrow.DATE32: "DATE", arrow.DATE64: "DATE", arrow.TIME32: "TIME", arrow.TIME64: "TIME",
-		arrow.INTERVAL_MONTHS: "INTERVAL", arrow.INTERVAL_DAY_TIME: "INTERVAL", arrow.INTERVAL_MONTH_DAY_NANO: "INTERVAL",
-		arrow.DURATION: "INTERVAL",
-	}
 }
 
 // precisionOf is the size of a column, in digits, characters or bytes, and its

@@ -4,6 +4,7 @@ package duck
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -85,7 +86,7 @@ func (s *Stream) Next(ctx context.Context) (arrow.RecordBatch, error) {
 	rows, bytes := int64(0), int64(0)
 	for !s.done && rows < batchRows && bytes < batchBytes {
 		b, err := s.fetch(ctx)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			s.done = true
 			break
 		}

@@ -82,12 +82,13 @@ func (s *Server) start(ctx context.Context, version string) error {
 	if err := s.prepare(); err != nil {
 		return err
 	}
-	grpcListener, err := net.Listen("tcp", s.config.GRPCAddr)
+	var listen net.ListenConfig
+	grpcListener, err := listen.Listen(ctx, "tcp", s.config.GRPCAddr)
 	if err != nil {
 		return fmt.Errorf("--grpc-addr: %w", err)
 	}
 	s.onStop(func(context.Context) error { return ignoreClosed(grpcListener.Close()) })
-	httpListener, err := net.Listen("tcp", s.config.HTTPAddr)
+	httpListener, err := listen.Listen(ctx, "tcp", s.config.HTTPAddr)
 	if err != nil {
 		return fmt.Errorf("--http-addr: %w", err)
 	}
