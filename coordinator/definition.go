@@ -38,7 +38,7 @@ var refused = map[string]struct {
 	"USE":      {fault.Unimplemented, "tables are in skein.main"},
 	"INSERT":   {fault.Unimplemented, "write records by the API, or load files with `skein load`"},
 	"UPDATE":   {fault.Unimplemented, "data files are immutable"},
-	"DELETE":   {fault.Unimplemented, "data files are immutable; retention_days removes old days"},
+	"DELETE":   {fault.Unimplemented, "data files are immutable; drop the table, or write to a new one"},
 	"TRUNCATE": {fault.Unimplemented, "drop the table and create it again"},
 	"ALTER":    {fault.Unimplemented, "columns are added by writing them"},
 	"BEGIN":    {fault.Unimplemented, "every statement is its own transaction"},

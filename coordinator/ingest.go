@@ -19,7 +19,7 @@ import (
 // Ingest loads a stream of batches into a table: all rows or none, durable
 // when it returns nil.
 func (c *Coordinator) Ingest(ctx context.Context, in Ingest, rows batch.Reader) (int64, error) {
-	if err := c.may(ctx, ingestPermission(in.Mode)); err != nil {
+	if err := c.may(ctx, ToWrite); err != nil {
 		return 0, err
 	}
 	if c.Loader == nil {
@@ -46,14 +46,6 @@ func (c *Coordinator) Ingest(ctx context.Context, in Ingest, rows batch.Reader) 
 	}
 	c.counters.wrote(int(n))
 	return n, nil
-}
-
-// ingestPermission is that to write; what drops a table needs more.
-func ingestPermission(m IngestMode) Permission {
-	if m == IngestReplace {
-		return ToDefine
-	}
-	return ToWrite
 }
 
 // target is where an ingest goes.
@@ -83,6 +75,9 @@ func (c *Coordinator) target(ctx context.Context, in Ingest, schema *arrow.Schem
 		t, err = c.widen(ctx, t, columns)
 		return target{table: t}, err
 	}
+	if err := c.may(ctx, ToDefine); err != nil {
+		return target{}, err
+	}
 	made, err := newTable(in, columns)
 	return target{table: made, create: true, replace: t.UID}, err
 }
@@ -101,7 +96,7 @@ func newTable(in Ingest, columns []meta.Column) (meta.Table, error) {
 			return meta.Table{}, fmt.Errorf("time: %w", err)
 		}
 	}
-	if err := checkTimeColumn(&s); err != nil {
+	if err := errors.Join(checkTimeColumn(&s), checkProperties(in.Properties)); err != nil {
 		return meta.Table{}, err
 	}
 	return meta.Table{Name: in.Table, UID: ulid.Make().String(), Created: time.Now().UTC(),

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"skein/internal/batch"
 	"skein/internal/fault"
 	"skein/meta"
+	"skein/worker"
 )
 
 // Limits of listings.
@@ -43,12 +45,32 @@ func (c *Coordinator) create(ctx context.Context, t meta.Table, ifNotExists bool
 	if t.Config.BufferSize < 0 || t.Config.FlushIntervalSeconds < 0 || t.Config.RetentionDays < 0 {
 		return false, fault.New(fault.InvalidArgument, "buffer_size, flush_interval_seconds and retention_days must not be negative; 0 is the default")
 	}
+	if err := checkProperties(t.Config.Properties); err != nil {
+		return false, err
+	}
 	t.UID, t.Created = ulid.Make().String(), time.Now().UTC()
 	err = c.Meta.CreateTable(ctx, t)
 	if ifNotExists && errors.Is(err, meta.ErrTableExists) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// idBucketsMax is the most files of one day that an ingest may make for the
+// sake of ids.
+const idBucketsMax = 4096
+
+// checkProperties refuses what an ingest would find wrong only later. Other
+// properties are the user's own.
+func checkProperties(properties map[string]string) error {
+	value, ok := properties[worker.IDBucketsProperty]
+	if !ok {
+		return nil
+	}
+	if n, err := strconv.Atoi(value); err != nil || n < 1 || n > idBucketsMax {
+		return fault.Newf(fault.InvalidArgument, "table property %s = %q: it must be a number from 1 to %d", worker.IDBucketsProperty, value, idBucketsMax)
+	}
+	return nil
 }
 
 // DropTable removes a table with its rows and files.

@@ -101,6 +101,10 @@ func (p *Prepared) describe() (err error) {
 		names[i] = bind.PreparedStatementColumnName(p.stmt, bind.IdxT(i))
 		types[i] = bind.PreparedStatementColumnLogicalType(p.stmt, bind.IdxT(i))
 	}
+	if i := slices.IndexFunc(types, isTimeTZ); i >= 0 {
+		destroy(types)
+		return fault.Newf(fault.Unimplemented, "column %s: Arrow has no TIME WITH TIME ZONE, its offset would be lost; cast it to VARCHAR", names[i])
+	}
 	if !slices.ContainsFunc(types, isInvalid) {
 		// A type that parameters leave open may also be inside another.
 		if p.schema, err = arrowSchema(p.opts, types, names); err != nil && bind.NParams(p.stmt) == 0 {
@@ -128,16 +132,20 @@ func paramType(stmt bind.PreparedStatement, i bind.IdxT) bind.LogicalType {
 	return t
 }
 
+func destroy(types []bind.LogicalType) {
+	for i := range types {
+		bind.DestroyLogicalType(&types[i])
+	}
+}
+
+func isTimeTZ(t bind.LogicalType) bool { return bind.GetTypeId(t) == bind.TypeTimeTZ }
+
 // isInvalid tells a type that DuckDB knows only once parameters have values.
 func isInvalid(t bind.LogicalType) bool { return bind.GetTypeId(t) == bind.TypeInvalid }
 
 // arrowSchema destroys the types that it is given.
 func arrowSchema(opts bind.ArrowOptions, types []bind.LogicalType, names []string) (*arrow.Schema, error) {
-	defer func() {
-		for i := range types {
-			bind.DestroyLogicalType(&types[i])
-		}
-	}()
+	defer destroy(types)
 	if len(types) == 0 {
 		return arrow.NewSchema(nil, nil), nil
 	}

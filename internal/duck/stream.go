@@ -54,18 +54,31 @@ func (c *Conn) Query(ctx context.Context, sql string) (*Stream, error) {
 // Stream runs the statement. It has no parameters left to bind.
 func (p *Prepared) Stream(ctx context.Context) (*Stream, error) {
 	defer p.c.watch(ctx)()
+	res, err := p.start(ctx)
+	for try := 0; try < causeTries && lostCause(ctx, err); try++ {
+		res, err = p.start(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &Stream{p: p, res: res, out: p.Schema()}
+	s.decode = s.out != p.schema
+	return s, nil
+}
+
+// start runs the statement up to its first chunk. The caller destroys the
+// result.
+func (p *Prepared) start(ctx context.Context) (res bind.Result, err error) {
 	var pending bind.PendingResult
 	defer bind.DestroyPending(&pending)
 	if bind.PendingPreparedStreaming(p.stmt, &pending) != bind.StateSuccess {
-		return nil, errorOf(ctx, bind.PendingError(pending))
+		return res, errorOf(ctx, bind.PendingError(pending))
 	}
-	s := &Stream{p: p, out: p.Schema()}
-	s.decode = s.out != p.schema
-	if bind.ExecutePending(pending, &s.res) != bind.StateSuccess {
-		defer bind.DestroyResult(&s.res)
-		return nil, errorOf(ctx, bind.ResultError(&s.res))
+	if bind.ExecutePending(pending, &res) != bind.StateSuccess {
+		err = errorOf(ctx, bind.ResultError(&res))
+		bind.DestroyResult(&res)
 	}
-	return s, nil
+	return res, err
 }
 
 // Schema implements batch.Reader.
@@ -121,7 +134,7 @@ func (s *Stream) fetch(ctx context.Context) (arrow.RecordBatch, error) {
 	chunk := bind.FetchChunk(s.res)
 	if chunk.Ptr == nil {
 		if msg := bind.ResultError(&s.res); msg != "" {
-			return nil, errorOf(ctx, msg)
+			return nil, s.cause(ctx, errorOf(ctx, msg))
 		}
 		if err := context.Cause(ctx); err != nil {
 			return nil, err // an interrupted stream may look like its end
@@ -139,6 +152,38 @@ func (s *Stream) fetch(ctx context.Context) (arrow.RecordBatch, error) {
 	}
 	defer b.Release()
 	return decodeBatch(s.out, b)
+}
+
+// causeTries is how often a failed statement is run again to learn why.
+const causeTries = 5
+
+// lostCause tells an interruption that nobody asked for: when one of DuckDB's
+// threads fails it stops the others, and at times one of those is heard first.
+func lostCause(ctx context.Context, err error) bool {
+	return ctx.Err() == nil && fault.CodeOf(err) == fault.Canceled
+}
+
+// cause is the error of a stream that failed. Where it was lost the statement
+// is run again until it tells.
+func (s *Stream) cause(ctx context.Context, err error) error {
+	for try := 0; try < causeTries && lostCause(ctx, err); try++ {
+		again, startErr := s.p.start(ctx)
+		if startErr != nil {
+			err = startErr
+			continue
+		}
+		for chunk := bind.FetchChunk(again); chunk.Ptr != nil; chunk = bind.FetchChunk(again) {
+			bind.DestroyDataChunk(&chunk)
+		}
+		if msg := bind.ResultError(&again); msg != "" {
+			err = errorOf(ctx, msg)
+		}
+		bind.DestroyResult(&again)
+	}
+	if lostCause(ctx, err) {
+		return fault.New(fault.Internal, "duckdb: interrupted, and does not tell why")
+	}
+	return err
 }
 
 func (s *Stream) release() {

@@ -274,7 +274,8 @@ func (s *Server) openDoors(version string) error {
 	if err != nil {
 		return err
 	}
-	s.http = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, TLSConfig: s.tls}
+	s.http = gateway.NewServer(handler, s.log)
+	s.http.TLSConfig = s.tls
 	return nil
 }
 
