@@ -251,6 +251,9 @@ func TestQueriesSeeFilesAndBuffersOnAllNodes(t *testing.T) {
 		}
 	}
 	described, err := c.nodes[0].DescribeTable(t.Context(), "t")
+	if age := time.Since(described.Stats.LastWrite); age < 0 || age > time.Minute {
+		t.Errorf("last write %v", described.Stats.LastWrite)
+	}
 	if err != nil || described.Stats.Rows != 1000 || !described.Stats.Newest.Equal(start.Add(999*time.Second)) {
 		t.Errorf("stats %+v, %v", described.Stats, err)
 	}

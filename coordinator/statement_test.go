@@ -126,6 +126,9 @@ func TestDropRefusesRowsWithoutCascade(t *testing.T) {
 	c := newCluster(t, 1).nodes[0].Coordinator
 	create(t, c, "t")
 	write(t, c, "t", 0, 3)
+	if d, err := c.DescribeTable(t.Context(), "t"); err != nil || d.Stats.LastWrite.IsZero() {
+		t.Errorf("unflushed rows have no last write: %+v, %v", d.Stats, err)
+	}
 	if _, _, err := c.DropTable(t.Context(), "t", coordinator.DropOptions{}); fault.CodeOf(err) != fault.FailedPrecondition {
 		t.Errorf("unflushed rows: %v", err)
 	}

@@ -182,6 +182,9 @@ func (v *tableView) stats() meta.Stats {
 	}
 	for _, h := range v.hot {
 		s.Rows += h.unit.Rows
+		if written := time.UnixMicro(h.unit.WrittenUs).UTC(); h.unit.WrittenUs != 0 && written.After(s.LastWrite) {
+			s.LastWrite = written
+		}
 		span(time.UnixMicro(h.unit.MinTimeUs).UTC(), time.UnixMicro(h.unit.MaxTimeUs).UTC())
 	}
 	return s

@@ -31,7 +31,7 @@ func (w *Worker) Hot(_ context.Context, req *nodev1.HotRequest) (*nodev1.HotResp
 		u.announced = time.Now()
 		h := &nodev1.HotUnit{
 			Unit: u.id, Rows: u.rows, Bytes: u.bytes, SchemaVersion: int32(version(u.chunks)),
-			MinTimeUs: u.chunks[0].minTime, MaxTimeUs: u.chunks[0].maxTime,
+			MinTimeUs: u.chunks[0].minTime, MaxTimeUs: u.chunks[0].maxTime, WrittenUs: u.written.UnixMicro(),
 		}
 		for _, c := range u.chunks {
 			h.MinTimeUs, h.MaxTimeUs = min(h.MinTimeUs, c.minTime), max(h.MaxTimeUs, c.maxTime)

@@ -17,12 +17,13 @@ type unit struct {
 	ns    int64 // number of its files
 	table *table
 
-	chunks   []chunk // acknowledged rows in the order of the log
-	rows     int64   // in chunks
-	bytes    int64   // of chunks
-	reserved int64   // taken from the worker's budget for chunks
-	segment  uint64  // of the log, where the first chunk is; 0 if none
-	last     uint64  // likewise the last
+	chunks   []chunk   // acknowledged rows in the order of the log
+	rows     int64     // in chunks
+	written  time.Time // when the last chunk was acknowledged; of a replayed one, when it was replayed
+	bytes    int64     // of chunks
+	reserved int64     // taken from the worker's budget for chunks
+	segment  uint64    // of the log, where the first chunk is; 0 if none
+	last     uint64    // likewise the last
 
 	queuedRows  int64 // rows, and those on their way to the log
 	queuedBytes int64
@@ -73,6 +74,7 @@ func (u *unit) add(c chunk, segment uint64) {
 	}
 	u.last = segment
 	u.chunks = append(u.chunks, c)
+	u.written = time.Now()
 	u.rows += int64(len(c.rows))
 	u.bytes += c.bytes
 }

@@ -287,6 +287,7 @@ type HotUnit struct {
 	SchemaVersion int32                  `protobuf:"varint,4,opt,name=schema_version,json=schemaVersion,proto3" json:"schema_version,omitempty"` // of the table; the Parquet file's columns
 	MinTimeUs     int64                  `protobuf:"varint,5,opt,name=min_time_us,json=minTimeUs,proto3" json:"min_time_us,omitempty"`
 	MaxTimeUs     int64                  `protobuf:"varint,6,opt,name=max_time_us,json=maxTimeUs,proto3" json:"max_time_us,omitempty"`
+	WrittenUs     int64                  `protobuf:"varint,7,opt,name=written_us,json=writtenUs,proto3" json:"written_us,omitempty"` // when its last row was acknowledged
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -359,6 +360,13 @@ func (x *HotUnit) GetMinTimeUs() int64 {
 func (x *HotUnit) GetMaxTimeUs() int64 {
 	if x != nil {
 		return x.MaxTimeUs
+	}
+	return 0
+}
+
+func (x *HotUnit) GetWrittenUs() int64 {
+	if x != nil {
+		return x.WrittenUs
 	}
 	return 0
 }
@@ -1177,14 +1185,16 @@ const file_node_v1_node_proto_rawDesc = "" +
 	"\x05table\x18\x01 \x01(\tR\x05table\x12\x1b\n" +
 	"\ttable_uid\x18\x02 \x01(\tR\btableUid\"5\n" +
 	"\vHotResponse\x12&\n" +
-	"\x05units\x18\x01 \x03(\v2\x10.node.v1.HotUnitR\x05units\"\xae\x01\n" +
+	"\x05units\x18\x01 \x03(\v2\x10.node.v1.HotUnitR\x05units\"\xcd\x01\n" +
 	"\aHotUnit\x12\x12\n" +
 	"\x04unit\x18\x01 \x01(\tR\x04unit\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x14\n" +
 	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\x12%\n" +
 	"\x0eschema_version\x18\x04 \x01(\x05R\rschemaVersion\x12\x1e\n" +
 	"\vmin_time_us\x18\x05 \x01(\x03R\tminTimeUs\x12\x1e\n" +
-	"\vmax_time_us\x18\x06 \x01(\x03R\tmaxTimeUs\"U\n" +
+	"\vmax_time_us\x18\x06 \x01(\x03R\tmaxTimeUs\x12\x1d\n" +
+	"\n" +
+	"written_us\x18\a \x01(\x03R\twrittenUs\"U\n" +
 	"\x0eReadHotRequest\x12\x1b\n" +
 	"\ttable_uid\x18\x01 \x01(\tR\btableUid\x12\x12\n" +
 	"\x04unit\x18\x02 \x01(\tR\x04unit\x12\x12\n" +
