@@ -26,9 +26,9 @@ type serveCmd struct {
 	Roles         []string `help:"What this node does: coordinator, worker or both." enum:"coordinator,worker" default:"coordinator,worker" env:"SKEIN_ROLES" placeholder:"ROLE"`
 	NodeID        string   `help:"Name of this node, unique in the cluster; made once and kept in DATA-DIR/node-id if not given." env:"SKEIN_NODE_ID" placeholder:"NAME"`
 
-	Redis           string   `help:"Redis that holds the cluster's metadata, a URL; redis://H:P/0, rediss://, redis-sentinel://H1:P,H2:P/NAME, redis-cluster://H1:P,H2:P. Without it the catalog is a file in DATA-DIR." env:"SKEIN_REDIS" placeholder:"URL" group:"Cluster:"`
-	S3              []string `name:"s3" help:"URL of the object store, such as http://minio:9000; repeat it for a pool. Without it objects are files in DATA-DIR." env:"SKEIN_S3" placeholder:"URL" group:"Cluster:"`
-	S3Backup        string   `name:"s3-backup" help:"URL of the object store that backups go to." env:"SKEIN_S3_BACKUP" placeholder:"URL" group:"Cluster:"`
+	Redis           string   `help:"Redis that holds the cluster's metadata, a URL: redis://HOST:PORT/0, or rediss:// for TLS. Without it the catalog is a file in DATA-DIR." env:"SKEIN_REDIS" placeholder:"URL" group:"Cluster:"`
+	S3              []string `name:"s3" help:"URL of the object store, such as http://minio:9000. Without it objects are files in DATA-DIR." env:"SKEIN_S3" placeholder:"URL" group:"Cluster:"`
+	S3Backup        string   `name:"s3-backup" help:"URL of the object store that backups go to; not supported yet." env:"SKEIN_S3_BACKUP" placeholder:"URL" group:"Cluster:"`
 	S3AccessKey     string   `name:"s3-access-key" help:"Access key of the object stores." env:"SKEIN_S3_ACCESS_KEY" placeholder:"TEXT" group:"Cluster:"`
 	S3SecretKey     string   `name:"s3-secret-key" help:"Secret key. Other users of this machine can see a command line: prefer the environment or --s3-secret-key-file." env:"SKEIN_S3_SECRET_KEY" placeholder:"TEXT" group:"Cluster:"`
 	S3SecretKeyFile string   `name:"s3-secret-key-file" help:"File that holds the secret key." env:"SKEIN_S3_SECRET_KEY_FILE" placeholder:"FILE" group:"Cluster:"`

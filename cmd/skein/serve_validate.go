@@ -24,6 +24,9 @@ func (c *serveCmd) Validate() error {
 			return fmt.Errorf("--advertise-addr %s: want HOST:PORT that other nodes can reach", c.AdvertiseAddr)
 		}
 	}
+	if host, _, _ := net.SplitHostPort(c.GRPCAddr); c.Redis != "" && c.AdvertiseAddr == "" && isEveryAddress(host) {
+		return fmt.Errorf("--grpc-addr %s is every address of this machine: give --advertise-addr HOST:PORT, by which other nodes reach it", c.GRPCAddr)
+	}
 	switch {
 	case (c.TLSCert == "") != (c.TLSKey == ""):
 		return errors.New("--tls-cert and --tls-key need each other")
@@ -51,4 +54,10 @@ func isLoopback(host string) bool {
 	}
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.IsLoopback()
+}
+
+// isEveryAddress tells a host that a listener may have, but nobody can call.
+func isEveryAddress(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "" || err == nil && addr.IsUnspecified()
 }
