@@ -117,6 +117,23 @@ func TestConnectionsAreBounded(t *testing.T) {
 	c.Close()
 }
 
+func TestOutOfMemory(t *testing.T) {
+	db, err := duck.Open(duck.Options{Threads: 1, MemoryLimit: "20MiB"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	c, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, err = c.Exec(t.Context(), "CREATE TEMP TABLE t AS SELECT range i, repeat('x', 1000) || range s FROM range(1000000)")
+	if fault.CodeOf(err) != fault.ResourceExhausted || fault.RetryAfter(err) == 0 || strings.Contains(err.Error(), "SET ") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestErrorsAreClassed(t *testing.T) {
 	c := open(t)
 	for sql, want := range map[string]fault.Code{

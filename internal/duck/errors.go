@@ -3,6 +3,7 @@ package duck
 import (
 	"encoding/json"
 	"strings"
+	"time"
 
 	"skein/internal/fault"
 )
@@ -37,6 +38,10 @@ func classify(msg string) error {
 		if strings.HasPrefix(text, c.prefix) {
 			code = c.code
 		}
+	}
+	if code == fault.ResourceExhausted {
+		text, _, _ = strings.Cut(text, "\n") // behind it is advice to SET what a client may not set
+		return fault.New(code, text+"; retry when fewer queries run, or give the server more memory").RetryIn(time.Second)
 	}
 	err := fault.New(code, text)
 	if offset != "" {
