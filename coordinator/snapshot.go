@@ -5,6 +5,7 @@ package coordinator
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -122,7 +123,7 @@ func (c *Coordinator) trySnapshot(ctx context.Context, name string) (*tableView,
 			return nil, err
 		}
 		for _, m := range missing {
-			if !l.Units[m.Unit] && isOpen(l, m) {
+			if !l.Units[m.Unit] && slices.Contains(l.Open, m) {
 				return nil, fault.Newf(fault.Unavailable, "node %s may hold unflushed rows of table %s and does not answer; start it again, or retry when it is back", m.Node, name).RetryIn(time.Second)
 			}
 		}
@@ -134,15 +135,6 @@ func (c *Coordinator) trySnapshot(ctx context.Context, name string) (*tableView,
 	}
 	v.files = l.Files
 	return c.withSchema(ctx, v)
-}
-
-func isOpen(l meta.Listing, u meta.OpenUnit) bool {
-	for _, o := range l.Open {
-		if o == u {
-			return true
-		}
-	}
-	return false
 }
 
 // withSchema sees to it that the table's schemas cover all of its files.

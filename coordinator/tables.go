@@ -229,14 +229,12 @@ func (c *Coordinator) ListTables(ctx context.Context, pattern string, page, limi
 
 // ArrowSchema is the schema of SELECT * FROM the table.
 func (c *Coordinator) ArrowSchema(ctx context.Context, name string) (*arrow.Schema, error) {
-	s, err := c.Prepare(ctx, "SELECT * FROM "+quoteName(name))
+	s, err := c.Prepare(ctx, "SELECT * FROM "+meta.QuoteIdent(name))
 	if err != nil {
 		return nil, err
 	}
 	return s.Schema, nil
 }
-
-func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
 var showTablesSchema = arrow.NewSchema([]arrow.Field{{Name: "name", Type: arrow.BinaryTypes.String, Nullable: true}}, nil)
 

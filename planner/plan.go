@@ -1,10 +1,6 @@
 package planner
 
-import (
-	"context"
-
-	"github.com/pingcap/tidb/pkg/parser/ast"
-)
+import "context"
 
 // Strategy is how a plan runs.
 type Strategy int
@@ -44,13 +40,14 @@ func (q *Query) Plan(ctx context.Context, e Engine, c Catalog, params []string) 
 	if params == nil && q.Params > 0 {
 		return nil, refuse(Invalid, -1, "the statement has %d parameters; prepare it and bind values", q.Params)
 	}
-	p, s, err := q.rewrite(ctx, e, &c, params)
+	text, err := q.Bind(ctx, e, c, params)
 	if err != nil {
 		return nil, err
 	}
 	if len(c.Workers) == 0 {
 		return nil, refuse(Unsupported, -1, "no worker is alive")
 	}
+	p, s := &Plan{SQL: text}, q.tidbTree(ctx, e)
 	kept := q.prune(s, &c)
 	for _, name := range q.Tables {
 		p.Tables = append(p.Tables, TableRead{Table: name, Kept: kept[name], FilesKnown: len(c.Tables[name].Files)})
@@ -64,34 +61,23 @@ func (q *Query) Plan(ctx context.Context, e Engine, c Catalog, params []string) 
 	return p, nil
 }
 
-// Bind rewrites the query like Plan, but only to learn its text: parameters
-// stay as they are, or are bound to the given expressions.
+// Bind rewrites the query and returns the text that its fragments run. It is
+// all of Plan that a statement needs that is only described: parameters stay as
+// they are if params is nil.
 func (q *Query) Bind(ctx context.Context, e Engine, c Catalog, params []string) (string, error) {
-	p, _, err := q.rewrite(ctx, e, &c, params)
-	if err != nil {
-		return "", err
-	}
-	return p.SQL, nil
-}
-
-func (q *Query) rewrite(ctx context.Context, e Engine, c *Catalog, params []string) (*Plan, *ast.SelectStmt, error) {
 	for _, name := range q.Tables {
 		if c.Tables[name] == nil {
-			return nil, nil, refuse(NoTable, -1, "table %s does not exist", name)
+			return "", refuse(NoTable, -1, "table %s does not exist", name)
 		}
 	}
 	if params != nil {
 		if err := q.bind(ctx, e, params); err != nil {
-			return nil, nil, err
+			return "", err
 		}
 	}
-	r := resolver{catalog: c}
+	r := resolver{catalog: &c}
 	r.resolve(q.tree["node"], nil)
-	sql, err := q.textFor(ctx, e, len(params) > 0 || r.changed || q.qualified)
-	if err != nil {
-		return nil, nil, err
-	}
-	return &Plan{SQL: sql}, q.tidbTree(ctx, e), nil
+	return q.textFor(ctx, e, len(params) > 0 || r.changed || q.qualified)
 }
 
 // scan gives every worker its share of the driving table's files. Without a
