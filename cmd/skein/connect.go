@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -45,6 +46,18 @@ func (f *connectFlags) dial() (*client.Client, error) {
 	return client.Dial(client.Options{
 		Addr: f.Addr, User: f.User, Password: password, Token: f.Token, TLS: f.TLS, CAFile: f.TLSCA,
 	})
+}
+
+// use calls do with a client, until Ctrl-C.
+func (f *connectFlags) use(do func(context.Context, *client.Client) error) error {
+	cl, err := f.dial()
+	if err != nil {
+		return usageError{err}
+	}
+	defer cl.Close()
+	ctx, stop := interruptible()
+	defer stop()
+	return do(ctx, cl)
 }
 
 // secretFile reads a secret; the line end that editors add is not part of it.

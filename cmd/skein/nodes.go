@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
+	"skein/cmd/skein/internal/client"
 	"skein/cmd/skein/internal/output"
 	olapv1 "skein/proto/olap/v1"
 )
@@ -16,13 +18,10 @@ type nodesCmd struct {
 
 // Run is called by kong.
 func (c *nodesCmd) Run(t *terminal) error {
-	cl, err := c.Connection.dial()
-	if err != nil {
-		return usageError{err}
-	}
-	defer cl.Close()
-	ctx, stop := interruptible()
-	defer stop()
+	return c.Connection.use(func(ctx context.Context, cl *client.Client) error { return c.list(ctx, cl, t) })
+}
+
+func (c *nodesCmd) list(ctx context.Context, cl *client.Client, t *terminal) error {
 	res, err := cl.OLAP.GetNodes(ctx, &olapv1.GetNodesRequest{IncludeInactive: c.All})
 	if err != nil {
 		return cl.Error(err)

@@ -40,14 +40,9 @@ type listTablesCmd struct {
 
 // Run is called by kong.
 func (c *listTablesCmd) Run(t *terminal) error {
-	cl, err := c.Connection.dial()
-	if err != nil {
-		return usageError{err}
-	}
-	defer cl.Close()
-	ctx, stop := interruptible()
-	defer stop()
-	return listTables(ctx, cl, t.out, c.Pattern, output.Options{Format: c.Format})
+	return c.Connection.use(func(ctx context.Context, cl *client.Client) error {
+		return listTables(ctx, cl, t.out, c.Pattern, output.Options{Format: c.Format})
+	})
 }
 
 func listTables(ctx context.Context, cl *client.Client, w io.Writer, pattern string, o output.Options) error {
@@ -83,17 +78,12 @@ type describeTableCmd struct {
 
 // Run is called by kong.
 func (c *describeTableCmd) Run(t *terminal) error {
-	cl, err := c.Connection.dial()
-	if err != nil {
-		return usageError{err}
-	}
-	defer cl.Close()
-	ctx, stop := interruptible()
-	defer stop()
-	if c.Format == "table" {
-		return describeTable(ctx, cl, t.out, c.Table)
-	}
-	return tableFacts(ctx, cl, t.out, c.Table, c.Format)
+	return c.Connection.use(func(ctx context.Context, cl *client.Client) error {
+		if c.Format == "table" {
+			return describeTable(ctx, cl, t.out, c.Table)
+		}
+		return tableFacts(ctx, cl, t.out, c.Table, c.Format)
+	})
 }
 
 // describeTable prints what is known of a table for people.
