@@ -14,15 +14,15 @@ import (
 const magic = "skein-fragment/1\n"
 
 func newTicket(f *nodev1.Fragment) ([]byte, error) {
-	return proto.MarshalOptions{}.MarshalAppend([]byte(magic), &nodev1.Ticket{Fragment: f})
+	return proto.MarshalOptions{}.MarshalAppend([]byte(magic), &nodev1.Ticket{Content: &nodev1.Ticket_Fragment{Fragment: f}})
 }
 
 func isTicket(b []byte) bool { return bytes.HasPrefix(b, []byte(magic)) }
 
 func parseTicket(b []byte) (*nodev1.Fragment, error) {
 	var t nodev1.Ticket
-	if err := proto.Unmarshal(bytes.TrimPrefix(b, []byte(magic)), &t); err != nil || t.Fragment == nil {
+	if err := proto.Unmarshal(bytes.TrimPrefix(b, []byte(magic)), &t); err != nil || t.GetFragment() == nil {
 		return nil, fault.New(fault.InvalidArgument, "malformed fragment ticket: are all nodes of one release?")
 	}
-	return t.Fragment, nil
+	return t.GetFragment(), nil
 }

@@ -749,8 +749,12 @@ func (x *StatsResponse) GetActiveQueries() int32 {
 
 // Ticket is the content of a Flight ticket between nodes.
 type Ticket struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Fragment      *Fragment              `protobuf:"bytes,1,opt,name=fragment,proto3" json:"fragment,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Content:
+	//
+	//	*Ticket_Fragment
+	//	*Ticket_Kept
+	Content       isTicket_Content `protobuf_oneof:"content"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -785,12 +789,46 @@ func (*Ticket) Descriptor() ([]byte, []int) {
 	return file_node_v1_node_proto_rawDescGZIP(), []int{14}
 }
 
-func (x *Ticket) GetFragment() *Fragment {
+func (x *Ticket) GetContent() isTicket_Content {
 	if x != nil {
-		return x.Fragment
+		return x.Content
 	}
 	return nil
 }
+
+func (x *Ticket) GetFragment() *Fragment {
+	if x != nil {
+		if x, ok := x.Content.(*Ticket_Fragment); ok {
+			return x.Fragment
+		}
+	}
+	return nil
+}
+
+func (x *Ticket) GetKept() *KeptRead {
+	if x != nil {
+		if x, ok := x.Content.(*Ticket_Kept); ok {
+			return x.Kept
+		}
+	}
+	return nil
+}
+
+type isTicket_Content interface {
+	isTicket_Content()
+}
+
+type Ticket_Fragment struct {
+	Fragment *Fragment `protobuf:"bytes,1,opt,name=fragment,proto3,oneof"`
+}
+
+type Ticket_Kept struct {
+	Kept *KeptRead `protobuf:"bytes,2,opt,name=kept,proto3,oneof"`
+}
+
+func (*Ticket_Fragment) isTicket_Content() {}
+
+func (*Ticket_Kept) isTicket_Content() {}
 
 // Fragment is one worker's share of a query: SQL over views that the worker
 // makes first. It is deterministic over immutable files, so that running it
@@ -801,6 +839,9 @@ type Fragment struct {
 	Number        int32                  `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
 	Sql           string                 `protobuf:"bytes,3,opt,name=sql,proto3" json:"sql,omitempty"`
 	Tables        []*TableScan           `protobuf:"bytes,4,rep,name=tables,proto3" json:"tables,omitempty"`
+	Stage         int32                  `protobuf:"varint,5,opt,name=stage,proto3" json:"stage,omitempty"`
+	Attempt       int32                  `protobuf:"varint,6,opt,name=attempt,proto3" json:"attempt,omitempty"` // of this fragment; each keeps rows of its own
+	Reads         []*StageRead           `protobuf:"bytes,7,rep,name=reads,proto3" json:"reads,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -863,6 +904,443 @@ func (x *Fragment) GetTables() []*TableScan {
 	return nil
 }
 
+func (x *Fragment) GetStage() int32 {
+	if x != nil {
+		return x.Stage
+	}
+	return 0
+}
+
+func (x *Fragment) GetAttempt() int32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *Fragment) GetReads() []*StageRead {
+	if x != nil {
+		return x.Reads
+	}
+	return nil
+}
+
+// StageRead becomes a view: the rows of an earlier stage that this fragment
+// needs, put together from what several fragments kept.
+type StageRead struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	View          string                 `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
+	Columns       []*Column              `protobuf:"bytes,2,rep,name=columns,proto3" json:"columns,omitempty"` // of the stage's rows, as KeepResponse told them
+	Shares        []*KeptShare           `protobuf:"bytes,3,rep,name=shares,proto3" json:"shares,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StageRead) Reset() {
+	*x = StageRead{}
+	mi := &file_node_v1_node_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StageRead) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StageRead) ProtoMessage() {}
+
+func (x *StageRead) ProtoReflect() protoreflect.Message {
+	mi := &file_node_v1_node_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StageRead.ProtoReflect.Descriptor instead.
+func (*StageRead) Descriptor() ([]byte, []int) {
+	return file_node_v1_node_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *StageRead) GetView() string {
+	if x != nil {
+		return x.View
+	}
+	return ""
+}
+
+func (x *StageRead) GetColumns() []*Column {
+	if x != nil {
+		return x.Columns
+	}
+	return nil
+}
+
+func (x *StageRead) GetShares() []*KeptShare {
+	if x != nil {
+		return x.Shares
+	}
+	return nil
+}
+
+// KeptShare is where a part of the rows is.
+type KeptShare struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	NodeId        string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"` // host:port of the node that keeps them
+	Read          *KeptRead              `protobuf:"bytes,3,opt,name=read,proto3" json:"read,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeptShare) Reset() {
+	*x = KeptShare{}
+	mi := &file_node_v1_node_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeptShare) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeptShare) ProtoMessage() {}
+
+func (x *KeptShare) ProtoReflect() protoreflect.Message {
+	mi := &file_node_v1_node_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeptShare.ProtoReflect.Descriptor instead.
+func (*KeptShare) Descriptor() ([]byte, []int) {
+	return file_node_v1_node_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *KeptShare) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
+}
+
+func (x *KeptShare) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *KeptShare) GetRead() *KeptRead {
+	if x != nil {
+		return x.Read
+	}
+	return nil
+}
+
+// KeptRead names kept rows: all that a fragment kept, or those of one part.
+type KeptRead struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	QueryId       string                 `protobuf:"bytes,1,opt,name=query_id,json=queryId,proto3" json:"query_id,omitempty"`
+	Stage         int32                  `protobuf:"varint,2,opt,name=stage,proto3" json:"stage,omitempty"`
+	Number        int32                  `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"`
+	Attempt       int32                  `protobuf:"varint,4,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Keys          []string               `protobuf:"bytes,5,rep,name=keys,proto3" json:"keys,omitempty"`    // SQL over the kept columns; rows are dealt out by their hash
+	Parts         int32                  `protobuf:"varint,6,opt,name=parts,proto3" json:"parts,omitempty"` // how many parts there are; 0 reads all rows
+	Part          int32                  `protobuf:"varint,7,opt,name=part,proto3" json:"part,omitempty"`   // which of them, from 0
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeptRead) Reset() {
+	*x = KeptRead{}
+	mi := &file_node_v1_node_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeptRead) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeptRead) ProtoMessage() {}
+
+func (x *KeptRead) ProtoReflect() protoreflect.Message {
+	mi := &file_node_v1_node_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeptRead.ProtoReflect.Descriptor instead.
+func (*KeptRead) Descriptor() ([]byte, []int) {
+	return file_node_v1_node_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *KeptRead) GetQueryId() string {
+	if x != nil {
+		return x.QueryId
+	}
+	return ""
+}
+
+func (x *KeptRead) GetStage() int32 {
+	if x != nil {
+		return x.Stage
+	}
+	return 0
+}
+
+func (x *KeptRead) GetNumber() int32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *KeptRead) GetAttempt() int32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *KeptRead) GetKeys() []string {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *KeptRead) GetParts() int32 {
+	if x != nil {
+		return x.Parts
+	}
+	return 0
+}
+
+func (x *KeptRead) GetPart() int32 {
+	if x != nil {
+		return x.Part
+	}
+	return 0
+}
+
+type KeepRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fragment      *Fragment              `protobuf:"bytes,1,opt,name=fragment,proto3" json:"fragment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeepRequest) Reset() {
+	*x = KeepRequest{}
+	mi := &file_node_v1_node_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeepRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeepRequest) ProtoMessage() {}
+
+func (x *KeepRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_v1_node_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeepRequest.ProtoReflect.Descriptor instead.
+func (*KeepRequest) Descriptor() ([]byte, []int) {
+	return file_node_v1_node_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *KeepRequest) GetFragment() *Fragment {
+	if x != nil {
+		return x.Fragment
+	}
+	return nil
+}
+
+type KeepResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Columns       []*Column              `protobuf:"bytes,1,rep,name=columns,proto3" json:"columns,omitempty"`
+	Rows          int64                  `protobuf:"varint,2,opt,name=rows,proto3" json:"rows,omitempty"`
+	Bytes         int64                  `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`                                   // that they take in memory, about
+	FetchedBytes  int64                  `protobuf:"varint,4,opt,name=fetched_bytes,json=fetchedBytes,proto3" json:"fetched_bytes,omitempty"` // that came from other nodes' kept rows
+	ElapsedUs     int64                  `protobuf:"varint,5,opt,name=elapsed_us,json=elapsedUs,proto3" json:"elapsed_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeepResponse) Reset() {
+	*x = KeepResponse{}
+	mi := &file_node_v1_node_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeepResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeepResponse) ProtoMessage() {}
+
+func (x *KeepResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_node_v1_node_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeepResponse.ProtoReflect.Descriptor instead.
+func (*KeepResponse) Descriptor() ([]byte, []int) {
+	return file_node_v1_node_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *KeepResponse) GetColumns() []*Column {
+	if x != nil {
+		return x.Columns
+	}
+	return nil
+}
+
+func (x *KeepResponse) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *KeepResponse) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *KeepResponse) GetFetchedBytes() int64 {
+	if x != nil {
+		return x.FetchedBytes
+	}
+	return 0
+}
+
+func (x *KeepResponse) GetElapsedUs() int64 {
+	if x != nil {
+		return x.ElapsedUs
+	}
+	return 0
+}
+
+type HoldRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	QueryId       string                 `protobuf:"bytes,1,opt,name=query_id,json=queryId,proto3" json:"query_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldRequest) Reset() {
+	*x = HoldRequest{}
+	mi := &file_node_v1_node_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldRequest) ProtoMessage() {}
+
+func (x *HoldRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_v1_node_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldRequest.ProtoReflect.Descriptor instead.
+func (*HoldRequest) Descriptor() ([]byte, []int) {
+	return file_node_v1_node_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *HoldRequest) GetQueryId() string {
+	if x != nil {
+		return x.QueryId
+	}
+	return ""
+}
+
+type HoldResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldResponse) Reset() {
+	*x = HoldResponse{}
+	mi := &file_node_v1_node_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldResponse) ProtoMessage() {}
+
+func (x *HoldResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_node_v1_node_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldResponse.ProtoReflect.Descriptor instead.
+func (*HoldResponse) Descriptor() ([]byte, []int) {
+	return file_node_v1_node_proto_rawDescGZIP(), []int{22}
+}
+
 // TableScan becomes a view: the union of its groups, or an empty relation of
 // the same columns when it has none.
 type TableScan struct {
@@ -876,7 +1354,7 @@ type TableScan struct {
 
 func (x *TableScan) Reset() {
 	*x = TableScan{}
-	mi := &file_node_v1_node_proto_msgTypes[16]
+	mi := &file_node_v1_node_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -888,7 +1366,7 @@ func (x *TableScan) String() string {
 func (*TableScan) ProtoMessage() {}
 
 func (x *TableScan) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[16]
+	mi := &file_node_v1_node_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -901,7 +1379,7 @@ func (x *TableScan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TableScan.ProtoReflect.Descriptor instead.
 func (*TableScan) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{16}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *TableScan) GetView() string {
@@ -935,7 +1413,7 @@ type Column struct {
 
 func (x *Column) Reset() {
 	*x = Column{}
-	mi := &file_node_v1_node_proto_msgTypes[17]
+	mi := &file_node_v1_node_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -947,7 +1425,7 @@ func (x *Column) String() string {
 func (*Column) ProtoMessage() {}
 
 func (x *Column) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[17]
+	mi := &file_node_v1_node_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -960,7 +1438,7 @@ func (x *Column) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Column.ProtoReflect.Descriptor instead.
 func (*Column) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{17}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Column) GetName() string {
@@ -988,7 +1466,7 @@ type FileGroup struct {
 
 func (x *FileGroup) Reset() {
 	*x = FileGroup{}
-	mi := &file_node_v1_node_proto_msgTypes[18]
+	mi := &file_node_v1_node_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1000,7 +1478,7 @@ func (x *FileGroup) String() string {
 func (*FileGroup) ProtoMessage() {}
 
 func (x *FileGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[18]
+	mi := &file_node_v1_node_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1013,7 +1491,7 @@ func (x *FileGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileGroup.ProtoReflect.Descriptor instead.
 func (*FileGroup) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{18}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *FileGroup) GetExpressions() []string {
@@ -1041,7 +1519,7 @@ type Split struct {
 
 func (x *Split) Reset() {
 	*x = Split{}
-	mi := &file_node_v1_node_proto_msgTypes[19]
+	mi := &file_node_v1_node_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1531,7 @@ func (x *Split) String() string {
 func (*Split) ProtoMessage() {}
 
 func (x *Split) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[19]
+	mi := &file_node_v1_node_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1544,7 @@ func (x *Split) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Split.ProtoReflect.Descriptor instead.
 func (*Split) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{19}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Split) GetPath() string {
@@ -1103,7 +1581,7 @@ type HotSplit struct {
 
 func (x *HotSplit) Reset() {
 	*x = HotSplit{}
-	mi := &file_node_v1_node_proto_msgTypes[20]
+	mi := &file_node_v1_node_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1115,7 +1593,7 @@ func (x *HotSplit) String() string {
 func (*HotSplit) ProtoMessage() {}
 
 func (x *HotSplit) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[20]
+	mi := &file_node_v1_node_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1128,7 +1606,7 @@ func (x *HotSplit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HotSplit.ProtoReflect.Descriptor instead.
 func (*HotSplit) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{20}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *HotSplit) GetNodeId() string {
@@ -1213,14 +1691,47 @@ const file_node_v1_node_proto_rawDesc = "" +
 	"\aqueries\x18\x01 \x01(\x03R\aqueries\x12\x16\n" +
 	"\x06writes\x18\x02 \x01(\x03R\x06writes\x12#\n" +
 	"\rquery_seconds\x18\x03 \x01(\x01R\fquerySeconds\x12%\n" +
-	"\x0eactive_queries\x18\x04 \x01(\x05R\ractiveQueries\"7\n" +
-	"\x06Ticket\x12-\n" +
-	"\bfragment\x18\x01 \x01(\v2\x11.node.v1.FragmentR\bfragment\"{\n" +
+	"\x0eactive_queries\x18\x04 \x01(\x05R\ractiveQueries\"m\n" +
+	"\x06Ticket\x12/\n" +
+	"\bfragment\x18\x01 \x01(\v2\x11.node.v1.FragmentH\x00R\bfragment\x12'\n" +
+	"\x04kept\x18\x02 \x01(\v2\x11.node.v1.KeptReadH\x00R\x04keptB\t\n" +
+	"\acontent\"\xd5\x01\n" +
 	"\bFragment\x12\x19\n" +
 	"\bquery_id\x18\x01 \x01(\tR\aqueryId\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x05R\x06number\x12\x10\n" +
 	"\x03sql\x18\x03 \x01(\tR\x03sql\x12*\n" +
-	"\x06tables\x18\x04 \x03(\v2\x12.node.v1.TableScanR\x06tables\"v\n" +
+	"\x06tables\x18\x04 \x03(\v2\x12.node.v1.TableScanR\x06tables\x12\x14\n" +
+	"\x05stage\x18\x05 \x01(\x05R\x05stage\x12\x18\n" +
+	"\aattempt\x18\x06 \x01(\x05R\aattempt\x12(\n" +
+	"\x05reads\x18\a \x03(\v2\x12.node.v1.StageReadR\x05reads\"v\n" +
+	"\tStageRead\x12\x12\n" +
+	"\x04view\x18\x01 \x01(\tR\x04view\x12)\n" +
+	"\acolumns\x18\x02 \x03(\v2\x0f.node.v1.ColumnR\acolumns\x12*\n" +
+	"\x06shares\x18\x03 \x03(\v2\x12.node.v1.KeptShareR\x06shares\"e\n" +
+	"\tKeptShare\x12\x17\n" +
+	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12%\n" +
+	"\x04read\x18\x03 \x01(\v2\x11.node.v1.KeptReadR\x04read\"\xab\x01\n" +
+	"\bKeptRead\x12\x19\n" +
+	"\bquery_id\x18\x01 \x01(\tR\aqueryId\x12\x14\n" +
+	"\x05stage\x18\x02 \x01(\x05R\x05stage\x12\x16\n" +
+	"\x06number\x18\x03 \x01(\x05R\x06number\x12\x18\n" +
+	"\aattempt\x18\x04 \x01(\x05R\aattempt\x12\x12\n" +
+	"\x04keys\x18\x05 \x03(\tR\x04keys\x12\x14\n" +
+	"\x05parts\x18\x06 \x01(\x05R\x05parts\x12\x12\n" +
+	"\x04part\x18\a \x01(\x05R\x04part\"<\n" +
+	"\vKeepRequest\x12-\n" +
+	"\bfragment\x18\x01 \x01(\v2\x11.node.v1.FragmentR\bfragment\"\xa7\x01\n" +
+	"\fKeepResponse\x12)\n" +
+	"\acolumns\x18\x01 \x03(\v2\x0f.node.v1.ColumnR\acolumns\x12\x12\n" +
+	"\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\x12#\n" +
+	"\rfetched_bytes\x18\x04 \x01(\x03R\ffetchedBytes\x12\x1d\n" +
+	"\n" +
+	"elapsed_us\x18\x05 \x01(\x03R\telapsedUs\"(\n" +
+	"\vHoldRequest\x12\x19\n" +
+	"\bquery_id\x18\x01 \x01(\tR\aqueryId\"\x0e\n" +
+	"\fHoldResponse\"v\n" +
 	"\tTableScan\x12\x12\n" +
 	"\x04view\x18\x01 \x01(\tR\x04view\x12)\n" +
 	"\acolumns\x18\x02 \x03(\v2\x0f.node.v1.ColumnR\acolumns\x12*\n" +
@@ -1240,14 +1751,16 @@ const file_node_v1_node_proto_rawDesc = "" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x1b\n" +
 	"\ttable_uid\x18\x03 \x01(\tR\btableUid\x12\x12\n" +
 	"\x04unit\x18\x04 \x01(\tR\x04unit\x12\x12\n" +
-	"\x04rows\x18\x05 \x01(\x03R\x04rows2\xe8\x02\n" +
+	"\x04rows\x18\x05 \x01(\x03R\x04rows2\xd4\x03\n" +
 	"\vNodeService\x129\n" +
 	"\x06Append\x12\x16.node.v1.AppendRequest\x1a\x17.node.v1.AppendResponse\x120\n" +
 	"\x03Hot\x12\x13.node.v1.HotRequest\x1a\x14.node.v1.HotResponse\x12>\n" +
 	"\aReadHot\x12\x17.node.v1.ReadHotRequest\x1a\x18.node.v1.ReadHotResponse0\x01\x126\n" +
 	"\x05Flush\x12\x15.node.v1.FlushRequest\x1a\x16.node.v1.FlushResponse\x12<\n" +
 	"\aDiscard\x12\x17.node.v1.DiscardRequest\x1a\x18.node.v1.DiscardResponse\x126\n" +
-	"\x05Stats\x12\x15.node.v1.StatsRequest\x1a\x16.node.v1.StatsResponseB\x1cZ\x1askein/proto/node/v1;nodev1b\x06proto3"
+	"\x05Stats\x12\x15.node.v1.StatsRequest\x1a\x16.node.v1.StatsResponse\x123\n" +
+	"\x04Keep\x12\x14.node.v1.KeepRequest\x1a\x15.node.v1.KeepResponse\x125\n" +
+	"\x04Hold\x12\x14.node.v1.HoldRequest\x1a\x15.node.v1.HoldResponse0\x01B\x1cZ\x1askein/proto/node/v1;nodev1b\x06proto3"
 
 var (
 	file_node_v1_node_proto_rawDescOnce sync.Once
@@ -1261,7 +1774,7 @@ func file_node_v1_node_proto_rawDescGZIP() []byte {
 	return file_node_v1_node_proto_rawDescData
 }
 
-var file_node_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_node_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_node_v1_node_proto_goTypes = []any{
 	(*Record)(nil),          // 0: node.v1.Record
 	(*AppendRequest)(nil),   // 1: node.v1.AppendRequest
@@ -1279,38 +1792,56 @@ var file_node_v1_node_proto_goTypes = []any{
 	(*StatsResponse)(nil),   // 13: node.v1.StatsResponse
 	(*Ticket)(nil),          // 14: node.v1.Ticket
 	(*Fragment)(nil),        // 15: node.v1.Fragment
-	(*TableScan)(nil),       // 16: node.v1.TableScan
-	(*Column)(nil),          // 17: node.v1.Column
-	(*FileGroup)(nil),       // 18: node.v1.FileGroup
-	(*Split)(nil),           // 19: node.v1.Split
-	(*HotSplit)(nil),        // 20: node.v1.HotSplit
+	(*StageRead)(nil),       // 16: node.v1.StageRead
+	(*KeptShare)(nil),       // 17: node.v1.KeptShare
+	(*KeptRead)(nil),        // 18: node.v1.KeptRead
+	(*KeepRequest)(nil),     // 19: node.v1.KeepRequest
+	(*KeepResponse)(nil),    // 20: node.v1.KeepResponse
+	(*HoldRequest)(nil),     // 21: node.v1.HoldRequest
+	(*HoldResponse)(nil),    // 22: node.v1.HoldResponse
+	(*TableScan)(nil),       // 23: node.v1.TableScan
+	(*Column)(nil),          // 24: node.v1.Column
+	(*FileGroup)(nil),       // 25: node.v1.FileGroup
+	(*Split)(nil),           // 26: node.v1.Split
+	(*HotSplit)(nil),        // 27: node.v1.HotSplit
 }
 var file_node_v1_node_proto_depIdxs = []int32{
 	0,  // 0: node.v1.AppendRequest.records:type_name -> node.v1.Record
 	5,  // 1: node.v1.HotResponse.units:type_name -> node.v1.HotUnit
 	15, // 2: node.v1.Ticket.fragment:type_name -> node.v1.Fragment
-	16, // 3: node.v1.Fragment.tables:type_name -> node.v1.TableScan
-	17, // 4: node.v1.TableScan.columns:type_name -> node.v1.Column
-	18, // 5: node.v1.TableScan.groups:type_name -> node.v1.FileGroup
-	19, // 6: node.v1.FileGroup.splits:type_name -> node.v1.Split
-	20, // 7: node.v1.Split.hot:type_name -> node.v1.HotSplit
-	1,  // 8: node.v1.NodeService.Append:input_type -> node.v1.AppendRequest
-	3,  // 9: node.v1.NodeService.Hot:input_type -> node.v1.HotRequest
-	6,  // 10: node.v1.NodeService.ReadHot:input_type -> node.v1.ReadHotRequest
-	8,  // 11: node.v1.NodeService.Flush:input_type -> node.v1.FlushRequest
-	10, // 12: node.v1.NodeService.Discard:input_type -> node.v1.DiscardRequest
-	12, // 13: node.v1.NodeService.Stats:input_type -> node.v1.StatsRequest
-	2,  // 14: node.v1.NodeService.Append:output_type -> node.v1.AppendResponse
-	4,  // 15: node.v1.NodeService.Hot:output_type -> node.v1.HotResponse
-	7,  // 16: node.v1.NodeService.ReadHot:output_type -> node.v1.ReadHotResponse
-	9,  // 17: node.v1.NodeService.Flush:output_type -> node.v1.FlushResponse
-	11, // 18: node.v1.NodeService.Discard:output_type -> node.v1.DiscardResponse
-	13, // 19: node.v1.NodeService.Stats:output_type -> node.v1.StatsResponse
-	14, // [14:20] is the sub-list for method output_type
-	8,  // [8:14] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	18, // 3: node.v1.Ticket.kept:type_name -> node.v1.KeptRead
+	23, // 4: node.v1.Fragment.tables:type_name -> node.v1.TableScan
+	16, // 5: node.v1.Fragment.reads:type_name -> node.v1.StageRead
+	24, // 6: node.v1.StageRead.columns:type_name -> node.v1.Column
+	17, // 7: node.v1.StageRead.shares:type_name -> node.v1.KeptShare
+	18, // 8: node.v1.KeptShare.read:type_name -> node.v1.KeptRead
+	15, // 9: node.v1.KeepRequest.fragment:type_name -> node.v1.Fragment
+	24, // 10: node.v1.KeepResponse.columns:type_name -> node.v1.Column
+	24, // 11: node.v1.TableScan.columns:type_name -> node.v1.Column
+	25, // 12: node.v1.TableScan.groups:type_name -> node.v1.FileGroup
+	26, // 13: node.v1.FileGroup.splits:type_name -> node.v1.Split
+	27, // 14: node.v1.Split.hot:type_name -> node.v1.HotSplit
+	1,  // 15: node.v1.NodeService.Append:input_type -> node.v1.AppendRequest
+	3,  // 16: node.v1.NodeService.Hot:input_type -> node.v1.HotRequest
+	6,  // 17: node.v1.NodeService.ReadHot:input_type -> node.v1.ReadHotRequest
+	8,  // 18: node.v1.NodeService.Flush:input_type -> node.v1.FlushRequest
+	10, // 19: node.v1.NodeService.Discard:input_type -> node.v1.DiscardRequest
+	12, // 20: node.v1.NodeService.Stats:input_type -> node.v1.StatsRequest
+	19, // 21: node.v1.NodeService.Keep:input_type -> node.v1.KeepRequest
+	21, // 22: node.v1.NodeService.Hold:input_type -> node.v1.HoldRequest
+	2,  // 23: node.v1.NodeService.Append:output_type -> node.v1.AppendResponse
+	4,  // 24: node.v1.NodeService.Hot:output_type -> node.v1.HotResponse
+	7,  // 25: node.v1.NodeService.ReadHot:output_type -> node.v1.ReadHotResponse
+	9,  // 26: node.v1.NodeService.Flush:output_type -> node.v1.FlushResponse
+	11, // 27: node.v1.NodeService.Discard:output_type -> node.v1.DiscardResponse
+	13, // 28: node.v1.NodeService.Stats:output_type -> node.v1.StatsResponse
+	20, // 29: node.v1.NodeService.Keep:output_type -> node.v1.KeepResponse
+	22, // 30: node.v1.NodeService.Hold:output_type -> node.v1.HoldResponse
+	23, // [23:31] is the sub-list for method output_type
+	15, // [15:23] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_node_v1_node_proto_init() }
@@ -1318,13 +1849,17 @@ func file_node_v1_node_proto_init() {
 	if File_node_v1_node_proto != nil {
 		return
 	}
+	file_node_v1_node_proto_msgTypes[14].OneofWrappers = []any{
+		(*Ticket_Fragment)(nil),
+		(*Ticket_Kept)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_v1_node_proto_rawDesc), len(file_node_v1_node_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

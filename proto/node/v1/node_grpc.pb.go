@@ -28,6 +28,8 @@ const (
 	NodeService_Flush_FullMethodName   = "/node.v1.NodeService/Flush"
 	NodeService_Discard_FullMethodName = "/node.v1.NodeService/Discard"
 	NodeService_Stats_FullMethodName   = "/node.v1.NodeService/Stats"
+	NodeService_Keep_FullMethodName    = "/node.v1.NodeService/Keep"
+	NodeService_Hold_FullMethodName    = "/node.v1.NodeService/Hold"
 )
 
 // NodeServiceClient is the client API for NodeService service.
@@ -50,6 +52,13 @@ type NodeServiceClient interface {
 	Discard(ctx context.Context, in *DiscardRequest, opts ...grpc.CallOption) (*DiscardResponse, error)
 	// Stats counts what this node did since a time.
 	Stats(ctx context.Context, in *StatsRequest, opts ...grpc.CallOption) (*StatsResponse, error)
+	// Keep runs a fragment whose rows other fragments will read, and answers
+	// when all of them are kept. The query must be held.
+	Keep(ctx context.Context, in *KeepRequest, opts ...grpc.CallOption) (*KeepResponse, error)
+	// Hold keeps a query's rows for as long as the call lasts. Its first answer
+	// comes when fragments may be kept; when the caller goes away, what the
+	// query runs here is stopped and what it kept is freed.
+	Hold(ctx context.Context, in *HoldRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[HoldResponse], error)
 }
 
 type nodeServiceClient struct {
@@ -129,6 +138,35 @@ func (c *nodeServiceClient) Stats(ctx context.Context, in *StatsRequest, opts ..
 	return out, nil
 }
 
+func (c *nodeServiceClient) Keep(ctx context.Context, in *KeepRequest, opts ...grpc.CallOption) (*KeepResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(KeepResponse)
+	err := c.cc.Invoke(ctx, NodeService_Keep_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *nodeServiceClient) Hold(ctx context.Context, in *HoldRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[HoldResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &NodeService_ServiceDesc.Streams[1], NodeService_Hold_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[HoldRequest, HoldResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type NodeService_HoldClient = grpc.ServerStreamingClient[HoldResponse]
+
 // NodeServiceServer is the server API for NodeService service.
 // All implementations must embed UnimplementedNodeServiceServer
 // for forward compatibility.
@@ -149,6 +187,13 @@ type NodeServiceServer interface {
 	Discard(context.Context, *DiscardRequest) (*DiscardResponse, error)
 	// Stats counts what this node did since a time.
 	Stats(context.Context, *StatsRequest) (*StatsResponse, error)
+	// Keep runs a fragment whose rows other fragments will read, and answers
+	// when all of them are kept. The query must be held.
+	Keep(context.Context, *KeepRequest) (*KeepResponse, error)
+	// Hold keeps a query's rows for as long as the call lasts. Its first answer
+	// comes when fragments may be kept; when the caller goes away, what the
+	// query runs here is stopped and what it kept is freed.
+	Hold(*HoldRequest, grpc.ServerStreamingServer[HoldResponse]) error
 	mustEmbedUnimplementedNodeServiceServer()
 }
 
@@ -176,6 +221,12 @@ func (UnimplementedNodeServiceServer) Discard(context.Context, *DiscardRequest) 
 }
 func (UnimplementedNodeServiceServer) Stats(context.Context, *StatsRequest) (*StatsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Stats not implemented")
+}
+func (UnimplementedNodeServiceServer) Keep(context.Context, *KeepRequest) (*KeepResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Keep not implemented")
+}
+func (UnimplementedNodeServiceServer) Hold(*HoldRequest, grpc.ServerStreamingServer[HoldResponse]) error {
+	return status.Error(codes.Unimplemented, "method Hold not implemented")
 }
 func (UnimplementedNodeServiceServer) mustEmbedUnimplementedNodeServiceServer() {}
 func (UnimplementedNodeServiceServer) testEmbeddedByValue()                     {}
@@ -299,6 +350,35 @@ func _NodeService_Stats_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
+func _NodeService_Keep_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(KeepRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodeServiceServer).Keep(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: NodeService_Keep_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodeServiceServer).Keep(ctx, req.(*KeepRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _NodeService_Hold_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(HoldRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(NodeServiceServer).Hold(m, &grpc.GenericServerStream[HoldRequest, HoldResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type NodeService_HoldServer = grpc.ServerStreamingServer[HoldResponse]
+
 // NodeService_ServiceDesc is the grpc.ServiceDesc for NodeService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -326,11 +406,20 @@ var NodeService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "Stats",
 			Handler:    _NodeService_Stats_Handler,
 		},
+		{
+			MethodName: "Keep",
+			Handler:    _NodeService_Keep_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
 			StreamName:    "ReadHot",
 			Handler:       _NodeService_ReadHot_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Hold",
+			Handler:       _NodeService_Hold_Handler,
 			ServerStreams: true,
 		},
 	},
