@@ -93,6 +93,27 @@ func (f *faultyWorker) Run(ctx context.Context, m *nodev1.Fragment) (batch.Reade
 	return r, err
 }
 
+func (f *faultyWorker) Keep(ctx context.Context, m *nodev1.Fragment) (*nodev1.KeepResponse, error) {
+	if f.down.Load() {
+		return nil, errDown
+	}
+	return f.Runner.Keep(ctx, m)
+}
+
+func (f *faultyWorker) ReadKept(ctx context.Context, m *nodev1.KeptRead) (batch.Reader, error) {
+	if f.down.Load() {
+		return nil, errDown
+	}
+	return f.Runner.ReadKept(ctx, m)
+}
+
+func (f *faultyWorker) Hold(ctx context.Context, queryID string, ready func()) error {
+	if f.down.Load() {
+		return errDown
+	}
+	return f.Runner.Hold(ctx, queryID, ready)
+}
+
 func (f *faultyWorker) Stats(context.Context, time.Duration) (*nodev1.StatsResponse, error) {
 	return &nodev1.StatsResponse{}, nil
 }
@@ -148,12 +169,15 @@ func (c *cluster) add(id, dir string, db *duck.DB, objects *local.Store) {
 		},
 		Fetch: func(ctx context.Context, address string, r *nodev1.ReadHotRequest) (io.ReadCloser, error) {
 			return c.byAddress(address).worker.ReadHot(ctx, r)
+		},
+		FetchKept: func(ctx context.Context, address string, r *nodev1.KeptRead) (batch.Reader, error) {
+			return c.byAddress(address).worker.ReadKept(ctx, r)
 		}}
 	n := &testNode{id: id, worker: &faultyWorker{Worker: w, Runner: worker.NewRunner(db, source)}}
 	n.Coordinator, err = coordinator.New(c.t.Context(), coordinator.Deps{
 		Meta: c.meta, Objects: objects, DB: db, Local: n.worker, Loader: w,
 		Remote: func(m meta.Node) coordinator.Worker { return c.byAddress(m.Address).worker },
-	}, coordinator.Options{Node: meta.Node{ID: id, Address: id + ":1", Roles: []string{"coordinator", "worker"}}, ViewAge: time.Nanosecond})
+	}, coordinator.Options{Node: meta.Node{ID: id, Address: id + ":1", Roles: []string{"coordinator", "worker"}}, ViewAge: time.Nanosecond, DivideBytesMin: -1, CollapseRows: -1})
 	check(c.t, err)
 	c.nodes = append(c.nodes, n)
 }

@@ -28,6 +28,15 @@ type Worker interface {
 	Hot(ctx context.Context, r *nodev1.HotRequest) (*nodev1.HotResponse, error)
 	// Run executes a fragment. Repeating it is harmless.
 	Run(ctx context.Context, f *nodev1.Fragment) (batch.Reader, error)
+	// Keep executes a fragment and keeps its rows while the query is held. An
+	// Unavailable error's detail "lost_node" names the node whose kept rows
+	// the fragment could not read.
+	Keep(ctx context.Context, f *nodev1.Fragment) (*nodev1.KeepResponse, error)
+	// ReadKept streams kept rows.
+	ReadKept(ctx context.Context, r *nodev1.KeptRead) (batch.Reader, error)
+	// Hold calls ready once the query's rows may be kept. It returns when ctx
+	// ends, with its error; any other error means that they are lost.
+	Hold(ctx context.Context, queryID string, ready func()) error
 	Flush(ctx context.Context, table string) error
 	Discard(ctx context.Context, tableUID string) error
 	Stats(ctx context.Context, window time.Duration) (*nodev1.StatsResponse, error)
@@ -89,6 +98,10 @@ type Options struct {
 	ViewAge           time.Duration // how old the known nodes and ring may be; 1s if zero
 	SQLBytesMax       int           // longest statement; 1 MiB if zero
 	RecordBytesMax    int           // largest payload; 16 MiB if zero
+
+	QueryBytesMax  int64 // that one query may keep between its stages, over all workers; 8 GiB if zero
+	CollapseRows   int64 // a stage with no more input rows runs as one fragment; 50,000 if zero, never if negative
+	DivideBytesMin int64 // a query that reads less runs on one worker; 1 MiB if zero, all are divided if negative
 }
 
 // Coordinator runs statements. Its methods may be called from many goroutines.
@@ -97,6 +110,7 @@ type Coordinator struct {
 	opts      Options
 	engine    engine
 	functions planner.Functions
+	splits    planner.Splits
 	members   members
 	listings  listings
 	counters  counters
@@ -111,12 +125,18 @@ func New(ctx context.Context, d Deps, o Options) (*Coordinator, error) {
 	o.ViewAge = or(o.ViewAge, time.Second)
 	o.SQLBytesMax = or(o.SQLBytesMax, 1<<20)
 	o.RecordBytesMax = or(o.RecordBytesMax, 16<<20)
+	o.QueryBytesMax = or(o.QueryBytesMax, 8<<30)
+	o.CollapseRows = or(o.CollapseRows, 50_000)
+	o.DivideBytesMin = or(o.DivideBytesMin, 1<<20)
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
 	c := &Coordinator{Deps: d, opts: o, engine: engine{d.DB}}
 	var err error
 	if c.functions, err = loadFunctions(ctx, d.DB); err != nil {
+		return nil, err
+	}
+	if c.splits, err = planner.ReadSplits(ctx, c.engine); err != nil {
 		return nil, err
 	}
 	return c, nil

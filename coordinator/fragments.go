@@ -5,113 +5,179 @@ package coordinator
 import (
 	"context"
 	"fmt"
-	"slices"
-
-	"github.com/oklog/ulid/v2"
 
 	"skein/internal/batch"
+	"skein/internal/duck"
 	"skein/internal/fault"
 	"skein/meta"
 	"skein/planner"
 	nodev1 "skein/proto/node/v1"
 )
 
-// run sends the plan's fragments out and returns their rows.
-func (c *Coordinator) run(ctx context.Context, p *planner.Plan, views map[string]*tableView) (batch.Reader, error) {
-	id := ulid.Make().String()
-	runs := make([]*fragmentRun, len(p.Fragments))
-	for i, f := range p.Fragments {
-		runs[i] = &fragmentRun{c: c, worker: f.Worker, fragment: message(id, i, p.SQL, f, views)}
-	}
-	if len(runs) == 1 {
-		return runs[0].open(ctx)
-	}
-	return newUnion(ctx, runs)
+// fragment is one fragment of a stage and how far it is.
+type fragment struct {
+	stage    *stageRun
+	number   int
+	worker   string                    // where it runs, or should
+	files    map[string][]planner.File // by view
+	follows  *fragment                 // whose rows it reads where they are
+	attempts int                       // begun so far
+	failures int                       // of them, lost with their worker
+	running  map[int]*attempt          // by number
+	kept     *nodev1.KeepResponse      // nil until its rows are kept
+	keeper   string                    // the node that keeps them
+	winner   int                       // the attempt that did
 }
 
-func message(id string, number int, sql string, f planner.Fragment, views map[string]*tableView) *nodev1.Fragment {
-	m := &nodev1.Fragment{QueryId: id, Number: int32(number), Sql: sql}
-	for _, name := range sortedKeys(views) {
-		m.Tables = append(m.Tables, views[name].scan(f.Files[name]))
-	}
-	return m
-}
-
-// fragmentRun is one fragment and where it runs.
-type fragmentRun struct {
-	c        *Coordinator
-	worker   string
-	fragment *nodev1.Fragment
-	tried    []string
+// stageRun is a stage being run. Its fragments are made when the stages that
+// it reads are there.
+type stageRun struct {
+	*planner.Stage
+	fragments []*fragment
+	parts     int // into how many parts its shared reads are dealt
+	retries   int
 }
 
 // fragmentTries is how many workers a fragment is tried on.
 const fragmentTries = 3
 
-// open starts the fragment on its worker, or on others when that one is lost.
-// It returns once the first batch is there, so that a worker lost before that
-// costs nothing: the fragment is deterministic, and nothing was handed on.
-func (r *fragmentRun) open(ctx context.Context) (batch.Reader, error) {
-	for {
-		reader, err := r.start(ctx)
-		if err == nil {
-			return reader, nil
-		}
-		if ctx.Err() != nil || fault.CodeOf(err) != fault.Unavailable {
+// message is the fragment as its worker gets it.
+func (e *execution) message(f *fragment, number int) (*nodev1.Fragment, error) {
+	m := &nodev1.Fragment{QueryId: e.id, Stage: int32(f.stage.ID), Number: int32(f.number), Attempt: int32(number), Sql: f.stage.SQL}
+	for _, t := range f.stage.Tables {
+		s := e.views[t.Table].scan(f.files[t.View])
+		s.View = t.View
+		m.Tables = append(m.Tables, s)
+	}
+	for _, r := range f.stage.Reads {
+		read, err := e.read(f, r)
+		if err != nil {
 			return nil, err
 		}
-		r.c.Log.Warn("fragment failed, trying another worker", "query", r.fragment.QueryId, "fragment", r.fragment.Number, "worker", r.worker, "error", err)
-		if r.worker != r.c.opts.Node.ID {
-			r.c.members.suspect(r.worker)
-		}
-		r.tried = append(r.tried, r.worker)
-		next, nextErr := r.another(ctx)
-		if nextErr != nil || next == "" {
-			return nil, err
-		}
-		r.worker = next
+		m.Reads = append(m.Reads, read)
 	}
+	return m, nil
 }
 
-func (r *fragmentRun) another(ctx context.Context) (string, error) {
-	if len(r.tried) >= fragmentTries {
-		return "", nil
+// read tells a fragment where the rows of an earlier stage are.
+func (e *execution) read(f *fragment, r planner.Read) (*nodev1.StageRead, error) {
+	from := e.stages[r.Stage]
+	read := &nodev1.StageRead{View: r.View}
+	var keys []string
+	for _, k := range r.Keys {
+		keys = append(keys, duck.Ident(k))
 	}
-	nodes, err := r.c.workers(ctx)
-	if err != nil {
-		return "", err
-	}
-	for _, id := range sortedKeys(nodes) {
-		if !slices.Contains(r.tried, id) {
-			return id, nil
+	for _, g := range from.fragments {
+		if read.Columns == nil {
+			read.Columns = g.kept.Columns
+		} else if !sameColumns(read.Columns, g.kept.Columns) {
+			return nil, fault.Newf(fault.Internal, "fragments of stage %d disagree about its columns", from.ID)
 		}
+		if r.Own && g != f.follows || g.kept.Rows == 0 {
+			continue
+		}
+		k := &nodev1.KeptRead{QueryId: e.id, Stage: int32(from.ID), Number: int32(g.number), Attempt: int32(g.winner)}
+		if len(keys) > 0 && f.stage.parts > 1 {
+			k.Keys, k.Parts, k.Part = keys, int32(f.stage.parts), int32(f.number)
+		}
+		read.Shares = append(read.Shares, &nodev1.KeptShare{NodeId: g.keeper, Address: e.known[g.keeper].Address, Read: k})
 	}
-	return "", nil
+	return read, nil
 }
 
-func (r *fragmentRun) start(ctx context.Context) (batch.Reader, error) {
-	nodes, err := r.c.workers(ctx)
+func sameColumns(a, b []*nodev1.Column) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].Name != b[i].Name || a[i].Type != b[i].Type {
+			return false
+		}
+	}
+	return true
+}
+
+// make makes a stage's fragments.
+func (e *execution) make(s *stageRun) {
+	add := func(worker string, split []planner.File) *fragment {
+		f := &fragment{stage: s, number: len(s.fragments), worker: worker, files: map[string][]planner.File{}, running: map[int]*attempt{}}
+		for _, t := range s.Tables {
+			f.files[t.View] = t.Files
+			if t.Split {
+				f.files[t.View] = split
+			}
+		}
+		s.fragments = append(s.fragments, f)
+		return f
+	}
+	switch s.Kind {
+	case planner.Split:
+		for _, f := range s.Fragments {
+			add(f.Worker, f.Files)
+		}
+	case planner.Follow:
+		for _, g := range e.stages[s.Follow].fragments {
+			add(g.keeper, nil).follows = g
+		}
+	case planner.Shared:
+		workers := e.workers
+		if e.inputRows(s) <= e.c.opts.CollapseRows {
+			workers = []string{e.home(workers[0])}
+		}
+		for _, w := range workers {
+			add(w, nil)
+		}
+	case planner.One:
+		add(e.home(s.Worker), nil)
+	}
+	s.parts = len(s.fragments)
+}
+
+// inputRows is how many rows a stage reads of earlier ones.
+func (e *execution) inputRows(s *stageRun) int64 {
+	var rows int64
+	for _, r := range s.Reads {
+		for _, f := range e.stages[r.Stage].fragments {
+			rows += f.kept.Rows
+		}
+	}
+	return rows
+}
+
+// home is where a single fragment runs best: here, if this node is a worker.
+func (e *execution) home(otherwise string) string {
+	if _, ok := e.nodes[e.c.opts.Node.ID]; ok && e.c.Local != nil {
+		return e.c.opts.Node.ID
+	}
+	return otherwise
+}
+
+// opened starts a fragment of the last stage and returns once its first batch
+// is there, so that a worker lost before that costs nothing: nothing was
+// handed on.
+func (e *execution) opened(ctx context.Context, f *fragment) (batch.Reader, error) {
+	m, err := e.message(f, f.attempts)
 	if err != nil {
 		return nil, err
 	}
-	n, ok := nodes[r.worker]
-	if !ok {
-		return nil, fault.Newf(fault.Unavailable, "worker %s is not alive", r.worker)
-	}
-	reader, err := r.c.worker(n).Run(ctx, r.fragment)
+	n, w, err := e.worker(f.worker)
 	if err != nil {
-		return nil, r.describe(n, err)
+		return nil, err
+	}
+	reader, err := w.Run(ctx, m)
+	if err != nil {
+		return nil, describe(n, err)
 	}
 	ahead, err := peek(ctx, reader)
 	if err != nil {
 		reader.Close()
-		return nil, r.describe(n, err)
+		return nil, describe(n, err)
 	}
 	return ahead, nil
 }
 
 // describe names the worker in errors that are not the statement's own.
-func (r *fragmentRun) describe(n meta.Node, err error) error {
+func describe(n meta.Node, err error) error {
 	switch fault.CodeOf(err) {
 	case fault.Unavailable, fault.Internal, fault.ResourceExhausted:
 		return fmt.Errorf("worker %s: %w", n.ID, err)

@@ -166,7 +166,7 @@ func (c *Coordinator) query(ctx context.Context, sql string, params arrow.Record
 	if err != nil {
 		return nil, statementError(sql, err)
 	}
-	r, err := c.run(ctx, plan, views)
+	r, _, err := c.run(ctx, plan, views)
 	if err != nil {
 		return nil, bindError(sql, plan.SQL, err)
 	}
@@ -182,7 +182,7 @@ func (c *Coordinator) plan(ctx context.Context, q *planner.Query, params arrow.R
 	if err != nil {
 		return nil, nil, err
 	}
-	catalog := planner.Catalog{Tables: map[string]*planner.Table{}, Functions: c.functions}
+	catalog := planner.Catalog{Tables: map[string]*planner.Table{}, Functions: c.functions, Splits: c.splits, DivideBytesMin: c.opts.DivideBytesMin}
 	for name, v := range views {
 		catalog.Tables[name] = v.planned()
 	}
@@ -191,7 +191,9 @@ func (c *Coordinator) plan(ctx context.Context, q *planner.Query, params arrow.R
 		return nil, nil, err
 	}
 	catalog.Workers = sortedKeys(nodes)
-	plan, err := q.Plan(ctx, c.engine, catalog, exprs)
+	b := &binder{engine: c.engine}
+	defer b.close()
+	plan, err := q.Plan(ctx, b, catalog, exprs)
 	return plan, views, err
 }
 

@@ -235,14 +235,59 @@ func (v *tableView) planned() *planner.Table {
 	for _, col := range s.Columns {
 		t.Columns = append(t.Columns, planner.Column{Name: col.Name, Field: col.Field, Type: col.Type.SQL()})
 	}
-	for _, f := range v.files {
-		t.Files = append(t.Files, planner.File{Path: f.Path, ID: f.ID, HasID: f.HasID, MinTime: f.MinTime, MaxTime: f.MaxTime, Rows: f.Rows, Bytes: f.Bytes})
+	ranges, columns := make([]fileRanges, len(v.files)), make([][]storedColumn, len(v.Schemas))
+	for i := range v.files {
+		f := &v.files[i]
+		if columns[f.SchemaVersion] == nil {
+			columns[f.SchemaVersion] = storedColumns(v.Schemas[f.SchemaVersion], s)
+		}
+		ranges[i] = fileRanges{f, columns[f.SchemaVersion]}
+		t.Files = append(t.Files, planner.File{Path: f.Path, ID: f.ID, HasID: f.HasID, MinTime: f.MinTime, MaxTime: f.MaxTime, Rows: f.Rows, Bytes: f.Bytes, Ranges: &ranges[i]})
 	}
 	for _, h := range v.hot {
 		t.Files = append(t.Files, planner.File{Path: h.path(), Rows: h.unit.Rows, Bytes: h.unit.Bytes,
 			MinTime: time.UnixMicro(h.unit.MinTimeUs).UTC(), MaxTime: time.UnixMicro(h.unit.MaxTimeUs).UTC()})
 	}
 	return t
+}
+
+// storedColumn says where a file has a column of the current schema.
+type storedColumn struct {
+	place   int  // in the schema of the file; -1 where all rows read as NULL
+	ordered bool // its bounds are those of what is read from it
+}
+
+func storedColumns(stored, current meta.Schema) []storedColumn {
+	columns := make([]storedColumn, len(current.Columns))
+	for i, c := range current.Columns {
+		columns[i] = storedColumn{place: stored.Column(c.Name)}
+		if j := columns[i].place; j >= 0 {
+			columns[i].ordered = meta.KeepsOrder(stored.Columns[j].Type, c.Type)
+		}
+	}
+	return columns
+}
+
+// fileRanges implements planner.Ranges.
+type fileRanges struct {
+	file    *meta.File
+	columns []storedColumn
+}
+
+func (r *fileRanges) Range(column int) planner.Range {
+	c := r.columns[column]
+	if c.place < 0 {
+		return planner.Range{AllNulls: true}
+	}
+	stored, ok := r.file.Ranges.Of(c.place)
+	if !ok {
+		return planner.Range{}
+	}
+	known := planner.Range{NoNulls: stored.Nulls == 0, AllNulls: stored.Nulls == r.file.Rows}
+	if c.ordered {
+		known.Min, known.Max = stored.Min, stored.Max
+	}
+	return known
 }
 
 // scan is the part of the table that a fragment reads.

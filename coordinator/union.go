@@ -60,15 +60,18 @@ type union struct {
 
 // newUnion starts all fragments and returns when each has its first batch, or
 // one has failed.
-func newUnion(ctx context.Context, runs []*fragmentRun) (batch.Reader, error) {
+func newUnion(ctx context.Context, e *execution, fragments []*fragment) (batch.Reader, *fragment, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
+	var failed *fragment
+	var first sync.Once
 	u := &union{ctx: ctx, cancel: cancel, batches: make(chan arrow.RecordBatch, unionAhead)}
-	readers := make([]batch.Reader, len(runs))
+	readers := make([]batch.Reader, len(fragments))
 	var opening sync.WaitGroup
-	for i, r := range runs {
+	for i, f := range fragments {
 		opening.Go(func() {
-			reader, err := r.open(ctx)
+			reader, err := e.opened(ctx, f)
 			if err != nil {
+				first.Do(func() { failed = f })
 				cancel(err)
 				return
 			}
@@ -79,14 +82,14 @@ func newUnion(ctx context.Context, runs []*fragmentRun) (batch.Reader, error) {
 	if err := context.Cause(ctx); err != nil {
 		closeAll(readers)
 		cancel(nil)
-		return nil, err
+		return nil, failed, err
 	}
 	u.schema = readers[0].Schema()
 	for _, r := range readers[1:] {
 		if !r.Schema().Equal(u.schema) {
 			closeAll(readers)
 			cancel(nil)
-			return nil, fault.Newf(fault.Internal, "fragments disagree about the schema: %s and %s", u.schema, r.Schema())
+			return nil, nil, fault.Newf(fault.Internal, "fragments disagree about the schema: %s and %s", u.schema, r.Schema())
 		}
 	}
 	for _, r := range readers {
@@ -96,7 +99,7 @@ func newUnion(ctx context.Context, runs []*fragmentRun) (batch.Reader, error) {
 		u.done.Wait()
 		close(u.batches)
 	}()
-	return u, nil
+	return u, nil, nil
 }
 
 func closeAll(readers []batch.Reader) {

@@ -70,6 +70,7 @@ type File struct {
 	MaxTime       time.Time
 	NullTimes     bool   // some row has no time, so Min and Max do not bound it
 	Unit          string // the write unit or ingest statement that made it
+	Ranges        Ranges `json:",omitempty"` // of columns; none in entries of old
 }
 
 // Listing is a table's index at one moment.

@@ -52,7 +52,7 @@ func (c Commit) Validate() error {
 			return fault.Newf(fault.InvalidArgument, "file %s: its times %s to %s leave years 1 to 9999", f.Path, f.MinTime, f.MaxTime)
 		}
 		if !f.valid() {
-			return fault.Newf(fault.InvalidArgument, "file %.80q of commit %s: its path, its id %.40q, its day %.20q, %d rows or %d bytes are not valid", f.Path, c.Unit, f.ID, f.Day, f.Rows, f.Bytes)
+			return fault.Newf(fault.InvalidArgument, "file %.80q of commit %s: its path, its id %.40q, its day %.20q, %d rows, %d bytes or its ranges are not valid", f.Path, c.Unit, f.ID, f.Day, f.Rows, f.Bytes)
 		}
 		paths = append(paths, f.Path)
 	}
@@ -66,7 +66,7 @@ func (c Commit) Validate() error {
 func (f File) valid() bool {
 	_, err := time.Parse(time.DateOnly, f.Day)
 	return err == nil && f.Path != "" && len(f.Path) <= PathMax && utf8.ValidString(f.Path) &&
-		utf8.ValidString(f.ID) && f.Rows >= 0 && f.Bytes >= 0
+		utf8.ValidString(f.ID) && f.Ranges.valid() && f.Rows >= 0 && f.Bytes >= 0
 }
 
 // Validate tells whether a driver can keep the unit, by nil or

@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -18,17 +19,19 @@ func TestCommitValidate(t *testing.T) {
 	}
 	far := time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC)
 	for name, spoil := range map[string]func(*Commit){
-		"no unit":       func(c *Commit) { c.Unit = "" },
-		"no path":       func(c *Commit) { c.Add[0].Path = "" },
-		"id of bytes":   func(c *Commit) { c.Add[0].ID = "\xff" },
-		"bad day":       func(c *Commit) { c.Add[0].Day = "2024-13-15" },
-		"no day":        func(c *Commit) { c.Add[0].Day = "" },
-		"negative rows": func(c *Commit) { c.Add[0].Rows = -1 },
-		"far time":      func(c *Commit) { c.Time = far },
-		"far max time":  func(c *Commit) { c.Add[0].MaxTime = far },
-		"added twice":   func(c *Commit) { c.Add = append(c.Add, c.Add[0]) },
-		"both ways":     func(c *Commit) { c.Remove[0] = "a" },
-		"too many":      func(c *Commit) { c.Remove = make([]string, CommitFilesMax) },
+		"no unit":         func(c *Commit) { c.Unit = "" },
+		"no path":         func(c *Commit) { c.Add[0].Path = "" },
+		"id of bytes":     func(c *Commit) { c.Add[0].ID = "\xff" },
+		"bad day":         func(c *Commit) { c.Add[0].Day = "2024-13-15" },
+		"no day":          func(c *Commit) { c.Add[0].Day = "" },
+		"negative rows":   func(c *Commit) { c.Add[0].Rows = -1 },
+		"ranges of bytes": func(c *Commit) { c.Add[0].Ranges = "\xff" },
+		"long ranges":     func(c *Commit) { c.Add[0].Ranges = NewRanges([]Range{{Max: strings.Repeat("x", rangesTextMax)}}) },
+		"far time":        func(c *Commit) { c.Time = far },
+		"far max time":    func(c *Commit) { c.Add[0].MaxTime = far },
+		"added twice":     func(c *Commit) { c.Add = append(c.Add, c.Add[0]) },
+		"both ways":       func(c *Commit) { c.Remove[0] = "a" },
+		"too many":        func(c *Commit) { c.Remove = make([]string, CommitFilesMax) },
 	} {
 		c := good()
 		spoil(&c)

@@ -7,6 +7,10 @@ type Catalog struct {
 	Tables    map[string]*Table // by lower-case name
 	Workers   []string          // live, in order
 	Functions Functions
+	Splits    Splits
+	// DivideBytesMin is how many bytes of files a statement must read to be
+	// divided; below, one worker runs it whole.
+	DivideBytesMin int64
 }
 
 // Table is one table of a query with its files.
@@ -33,6 +37,23 @@ type File struct {
 	HasID            bool // every row's id is ID
 	MinTime, MaxTime time.Time
 	Rows, Bytes      int64
+	Ranges           Ranges // of columns; nil where nothing is known
+}
+
+// Ranges tells what is known of the values in a file.
+type Ranges interface {
+	// Range returns that of the column at this place of Table.Columns, as the
+	// query reads it: of the type that the table has now.
+	Range(column int) Range
+}
+
+// Range bounds the values of a column in a file. The bounds are text: decimal
+// numbers; for DATE days and for the timestamps microseconds (TIMESTAMP_NS:
+// nanoseconds) since 1970; for BOOLEAN 0 or 1; for VARCHAR text itself.
+type Range struct {
+	Min, Max string // no value is less or greater; empty where not known
+	NoNulls  bool   // no row is NULL
+	AllNulls bool   // every row is
 }
 
 // Functions tells, by lower-case name, how DuckDB's functions behave.

@@ -15,6 +15,14 @@ type Engine interface {
 	DeserializeSQL(ctx context.Context, tree string) (string, error)
 }
 
+// Binder is an Engine that also binds statements.
+type Binder interface {
+	Engine
+	// Describe binds a statement over empty views of the given columns and
+	// returns its own. What is wrong with the statement is an *Error.
+	Describe(ctx context.Context, sql string, views map[string][]Column) ([]Column, error)
+}
+
 // Error is what is wrong with a statement.
 type Error struct {
 	Reason  Reason

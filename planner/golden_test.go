@@ -38,6 +38,39 @@ func (e duckEngine) DeserializeSQL(ctx context.Context, tree string) (out string
 	return out, err
 }
 
+func (e duckEngine) Describe(ctx context.Context, text string, views map[string][]planner.Column) ([]planner.Column, error) {
+	conn, err := e.db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	for name, columns := range views {
+		items := make([]string, len(columns))
+		for i, c := range columns {
+			items[i] = "CAST(NULL AS " + c.Type + ") AS " + ident(c.Name)
+		}
+		if _, err := conn.ExecContext(ctx, "CREATE OR REPLACE TEMP VIEW "+ident(name)+" AS SELECT "+strings.Join(items, ", ")+" WHERE false"); err != nil {
+			return nil, err
+		}
+	}
+	rows, err := conn.QueryContext(ctx, "SELECT column_name, column_type FROM (DESCRIBE "+text+")")
+	if err != nil {
+		return nil, &planner.Error{Message: err.Error(), Offset: -1}
+	}
+	defer rows.Close()
+	var columns []planner.Column
+	for rows.Next() {
+		var c planner.Column
+		if err := rows.Scan(&c.Name, &c.Type); err != nil {
+			return nil, err
+		}
+		columns = append(columns, c)
+	}
+	return columns, rows.Err()
+}
+
+func ident(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
+
 func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
 func (e duckEngine) functions(t *testing.T) planner.Functions {
@@ -73,8 +106,12 @@ func (e duckEngine) functions(t *testing.T) planner.Functions {
 func TestPlans(t *testing.T) {
 	e := newEngine(t)
 	functions := e.functions(t)
+	splits, err := planner.ReadSplits(t.Context(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
-		c := planner.Catalog{Tables: map[string]*planner.Table{}, Functions: functions}
+		c := planner.Catalog{Tables: map[string]*planner.Table{}, Functions: functions, Splits: splits}
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			switch d.Cmd {
 			case "cluster":

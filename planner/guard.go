@@ -20,6 +20,22 @@ func (q *Query) textFor(ctx context.Context, e Engine, rewritten bool) (string, 
 	return text, nil
 }
 
+// writeTree writes a statement as SQL that DuckDB reads back as the same tree.
+func writeTree(ctx context.Context, e Engine, statement node) (string, error) {
+	text, err := encodeTree(node{"error": false, "statements": []any{statement}})
+	if err != nil {
+		return "", err
+	}
+	if text, err = e.DeserializeSQL(ctx, text); err != nil {
+		return "", opaque(err.Error())
+	}
+	again, err := serialize(ctx, e, text)
+	if err != nil || !sameTree(statement["node"], again["node"]) {
+		return "", opaque("text that DuckDB reads differently")
+	}
+	return text, nil
+}
+
 func (q *Query) deserialize(ctx context.Context, e Engine, statement node) (string, error) {
 	text, err := encodeTree(node{"error": false, "statements": []any{statement}})
 	if err != nil {

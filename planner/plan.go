@@ -1,6 +1,9 @@
 package planner
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // Strategy is how a plan runs.
 type Strategy int
@@ -8,16 +11,18 @@ type Strategy int
 // The strategies.
 const (
 	Scan   Strategy = iota // every worker reads a share of the files; the streams are joined end to end
+	Divide                 // stages: fragments whose rows later fragments read
 	Gather                 // one worker runs the whole statement
 )
 
-// Plan is how a query is run.
+// Plan is how a query is run: stages in order, of which each reads tables and
+// the rows of stages before it. The last one's rows are the answer.
 type Plan struct {
-	Strategy  Strategy
-	Why       string // for Gather: what kept the query from being divided
-	SQL       string // of every fragment, over views named as the tables
-	Tables    []TableRead
-	Fragments []Fragment
+	Strategy Strategy
+	Why      string // for Gather: what kept the query from being divided
+	SQL      string // the statement, over views named as its tables
+	Tables   []TableRead
+	Stages   []*Stage
 }
 
 // TableRead tells how much of a table a plan reads.
@@ -27,16 +32,16 @@ type TableRead struct {
 	FilesKnown int
 }
 
-// Fragment is one worker's share.
+// Fragment is one worker's share of a Split stage.
 type Fragment struct {
 	Worker string
-	Files  map[string][]File // by table
+	Files  []File // of the stage's split table
 }
 
 // Plan plans the query over the catalog's tables, all of which it must hold.
 // params are SQL expressions for the query's parameters. A query is planned
 // once: its tree is rewritten on the way.
-func (q *Query) Plan(ctx context.Context, e Engine, c Catalog, params []string) (*Plan, error) {
+func (q *Query) Plan(ctx context.Context, e Binder, c Catalog, params []string) (*Plan, error) {
 	if params == nil && q.Params > 0 {
 		return nil, refuse(Invalid, -1, "the statement has %d parameters; prepare it and bind values", q.Params)
 	}
@@ -52,12 +57,19 @@ func (q *Query) Plan(ctx context.Context, e Engine, c Catalog, params []string) 
 	for _, name := range q.Tables {
 		p.Tables = append(p.Tables, TableRead{Table: name, Kept: kept[name], FilesKnown: len(c.Tables[name].Files)})
 	}
-	if p.Why = q.whyNotScan(s, c.Functions); p.Why == "" {
-		p.scan(q.Tables[0], kept[q.Tables[0]], c.Workers)
+	if q.whyNotScan(s, c.Functions) == "" {
+		p.scan(c.Workers)
 		return p, nil
 	}
-	p.Strategy = Gather
-	p.Fragments = []Fragment{{Worker: prefer(q.Tables, c.Workers), Files: kept}}
+	if p.Why = q.whyWhole(p, &c); p.Why == "" {
+		err := p.divide(ctx, q, e, &c, kept)
+		var o opaque
+		if err == nil || !errors.As(err, &o) {
+			return p, err
+		}
+		p.Why = o.Error()
+	}
+	p.gather(prefer(q.Tables, c.Workers))
 	return p, nil
 }
 
@@ -80,17 +92,118 @@ func (q *Query) Bind(ctx context.Context, e Engine, c Catalog, params []string) 
 	return q.textFor(ctx, e, len(params) > 0 || r.changed || q.qualified)
 }
 
-// scan gives every worker its share of the driving table's files. Without a
+// whyWhole tells why one worker should run the whole statement.
+func (q *Query) whyWhole(p *Plan, c *Catalog) string {
+	var bytes int64
+	for _, t := range p.Tables {
+		for _, f := range t.Kept {
+			bytes += f.Bytes
+		}
+	}
+	switch {
+	case len(q.Tables) == 0:
+		return "no table"
+	case len(c.Workers) == 1:
+		return "there is one worker"
+	case bytes < c.DivideBytesMin:
+		return "little to read"
+	}
+	return q.unsteady(c.Functions)
+}
+
+// unsteady tells what in the statement would differ from worker to worker.
+func (q *Query) unsteady(f Functions) string {
+	why := ""
+	walk(q.tree["node"], func(n node) bool {
+		switch str(n, "class") {
+		case "COLUMN_REF":
+			if names := list(n, "column_names"); len(names) == 1 && isClock(names[0]) {
+				why = "the time differs from worker to worker"
+			}
+		case "FUNCTION":
+			name := fold(str(n, "function_name"))
+			switch f[name] {
+			case Unsteady:
+				why = "function " + name + " differs from call to call"
+			case Unknown:
+				if !tableFunctions[name] {
+					why = "function " + name + " is not known"
+				}
+			}
+		}
+		return why == ""
+	})
+	return why
+}
+
+// scan gives every worker its share of the only table's files.
+func (p *Plan) scan(workers []string) {
+	t := p.Tables[0]
+	s := &Stage{Kind: Split, SQL: p.SQL, Follow: -1, Tables: []StageTable{{View: t.Table, Table: t.Table, Files: t.Kept, Split: true}}}
+	s.share(workers)
+	p.Stages = []*Stage{s}
+}
+
+// gather has one worker run the statement over all files.
+func (p *Plan) gather(worker string) {
+	p.Strategy = Gather
+	s := &Stage{Kind: One, SQL: p.SQL, Follow: -1, Worker: worker}
+	for _, t := range p.Tables {
+		s.Tables = append(s.Tables, StageTable{View: t.Table, Table: t.Table, Files: t.Kept})
+	}
+	p.Stages = []*Stage{s}
+}
+
+// divide makes stages of the statement.
+func (p *Plan) divide(ctx context.Context, q *Query, e Binder, c *Catalog, kept map[string][]File) error {
+	views := make(map[string][]Column, len(q.Tables))
+	for _, name := range q.Tables {
+		views[name] = c.Tables[name].Columns
+	}
+	columns, err := e.Describe(ctx, p.SQL, views)
+	if err != nil {
+		return err
+	}
+	d := &divider{ctx: ctx, engine: e, catalog: c, kept: kept, views: views}
+	for _, n := range q.ctes {
+		n["schema_name"] = cteSchema
+	}
+	root, _ := clone(q.tree["node"]).(node)
+	for _, n := range q.ctes {
+		n["schema_name"] = ""
+	}
+	if p.Stages, err = d.divide(root, columns); err != nil {
+		return err
+	}
+	p.Strategy = Divide
+	for _, s := range p.Stages {
+		switch s.Kind {
+		case Split:
+			s.share(c.Workers)
+		case One:
+			s.Worker = prefer(q.Tables, c.Workers)
+		}
+	}
+	return d.write()
+}
+
+// share gives every worker its share of the split table's files. Without a
 // file, one fragment over none gives the empty result.
-func (p *Plan) scan(table string, files []File, workers []string) {
-	if len(files) == 0 {
-		p.Fragments = []Fragment{{Worker: prefer([]string{table}, workers), Files: map[string][]File{table: nil}}}
+func (s *Stage) share(workers []string) {
+	var t StageTable
+	for _, t = range s.Tables {
+		if t.Split {
+			break
+		}
+	}
+	if len(t.Files) == 0 {
+		s.Fragments = []Fragment{{Worker: prefer([]string{t.Table}, workers)}}
 		return
 	}
-	parts := split(files, workers)
+	parts := split(t.Files, workers)
 	for _, w := range workers {
 		if len(parts[w]) > 0 {
-			p.Fragments = append(p.Fragments, Fragment{Worker: w, Files: map[string][]File{table: parts[w]}})
+			s.Fragments = append(s.Fragments, Fragment{Worker: w, Files: parts[w]})
 		}
 	}
 }

@@ -1,12 +1,11 @@
 package planner
 
 import (
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/opcode"
-	driver "github.com/pingcap/tidb/pkg/parser/test_driver"
 )
 
 // prune returns, for each table, the files that may hold rows that the query
@@ -15,7 +14,9 @@ import (
 //
 // A condition prunes only when it is a conjunct of WHERE that is false or NULL
 // for every row of the file: then the rows cannot be in the answer, nor can
-// rows that an outer join would give in their place.
+// rows that an outer join would give in their place. (Those have NULL for
+// every column, and of all conditions that are understood only IS NULL is true
+// of a NULL; below outer joins it is not understood.)
 func (q *Query) prune(s *ast.SelectStmt, c *Catalog) map[string][]File {
 	kept := make(map[string][]File, len(q.Tables))
 	for _, name := range q.Tables {
@@ -24,6 +25,7 @@ func (q *Query) prune(s *ast.SelectStmt, c *Catalog) map[string][]File {
 	if s == nil || q.ordered {
 		return kept
 	}
+	outer := q.outerJoins()
 	v := &selectVisitor{}
 	s.Accept(v)
 	for _, sel := range v.selects {
@@ -35,7 +37,7 @@ func (q *Query) prune(s *ast.SelectStmt, c *Catalog) map[string][]File {
 			if table == nil || q.refs[name] != 1 {
 				continue
 			}
-			p := pruner{table: table, alias: alias, alone: len(tablesOf(sel.From.TableRefs)) == 1}
+			p := pruner{table: table, alias: alias, alone: len(tablesOf(sel.From.TableRefs)) == 1, nullable: outer}
 			kept[name] = p.keep(conjuncts(sel.Where))
 		}
 	}
@@ -67,6 +69,20 @@ func plainJoins(r ast.ResultSetNode) bool {
 		return false
 	}
 	return plainJoins(j.Left) && plainJoins(j.Right)
+}
+
+// outerJoins tells that a join of the query may give NULLs for a table's rows.
+// It asks DuckDB's tree: the TiDB parser takes FULL for an alias.
+func (q *Query) outerJoins() (found bool) {
+	walk(q.tree, func(n node) bool {
+		switch str(n, "join_type") {
+		case "", "INNER", "SEMI", "ANTI":
+		default:
+			found = true
+		}
+		return !found
+	})
+	return found
 }
 
 // aliasesOf maps the alias of each plain table of a FROM to its name.
@@ -106,124 +122,55 @@ func conjuncts(e ast.ExprNode) []ast.ExprNode {
 	return []ast.ExprNode{e}
 }
 
-// pruner holds the conditions on one table against its files.
+// keep returns the files of t that may hold rows for which the condition is
+// true. Its columns are all t's, bare or qualified by the alias; others are
+// not understood, and what is not understood prunes nothing.
+func (t *Table) keep(alias string, where ast.ExprNode) []File {
+	p := pruner{table: t, alias: strings.ToLower(alias), alone: true}
+	return p.keep([]ast.ExprNode{where})
+}
+
+// pruner holds conditions on one table against its files.
 type pruner struct {
-	table *Table
-	alias string
-	alone bool // the only table of its FROM, so that bare names are its columns
+	table    *Table
+	alias    string
+	alone    bool // the only table of its FROM, so that bare names are its columns
+	nullable bool // a join may give NULLs in place of the table's rows
 }
 
 // keep returns the files that every condition leaves.
 func (p *pruner) keep(conditions []ast.ExprNode) []File {
+	var all test
+	for _, c := range conditions {
+		all = both(all, p.may(c, true))
+	}
+	if all == nil {
+		return p.table.Files
+	}
 	var kept []File
-	for _, f := range p.table.Files {
-		keep := true
-		for _, c := range conditions {
-			keep = keep && p.may(c, f)
-		}
-		if keep {
-			kept = append(kept, f)
+	for i := range p.table.Files {
+		if f := &p.table.Files[i]; all(f) {
+			kept = append(kept, *f)
 		}
 	}
 	return kept
 }
 
-// may tells whether the condition can be true for some row of the file. True
-// where it is not understood.
-func (p *pruner) may(e ast.ExprNode, f File) bool {
-	switch e := e.(type) {
-	case *ast.ParenthesesExpr:
-		return p.may(e.Expr, f)
-	case *ast.BinaryOperationExpr:
-		switch e.Op {
-		case opcode.LogicAnd:
-			return p.may(e.L, f) && p.may(e.R, f)
-		case opcode.LogicOr:
-			return p.may(e.L, f) || p.may(e.R, f)
-		}
-		return p.mayCompare(e, f)
-	case *ast.PatternInExpr:
-		return e.Not || e.Sel != nil || !p.isID(e.Expr) || !f.HasID || containsID(e.List, f.ID)
-	case *ast.BetweenExpr:
-		if e.Not {
-			return true
-		}
-		return p.mayTime(opcode.GE, e.Expr, e.Left, f) && p.mayTime(opcode.LE, e.Expr, e.Right, f)
-	}
-	return true
-}
-
-var mirrored = map[opcode.Op]opcode.Op{opcode.EQ: opcode.EQ, opcode.LT: opcode.GT, opcode.GT: opcode.LT, opcode.LE: opcode.GE, opcode.GE: opcode.LE}
-
-func (p *pruner) mayCompare(e *ast.BinaryOperationExpr, f File) bool {
-	if _, ok := mirrored[e.Op]; !ok {
-		return true
-	}
-	if e.Op == opcode.EQ && f.HasID {
-		if id, ok := literal(e.R); ok && p.isID(e.L) && id != f.ID {
-			return false
-		}
-		if id, ok := literal(e.L); ok && p.isID(e.R) && id != f.ID {
-			return false
-		}
-	}
-	return p.mayTime(e.Op, e.L, e.R, f) && p.mayTime(mirrored[e.Op], e.R, e.L, f)
-}
-
-// containsID tells whether the list may hold the id.
-func containsID(items []ast.ExprNode, id string) bool {
-	for _, item := range items {
-		if s, ok := literal(item); !ok || s == id {
-			return true
-		}
-	}
-	return false
-}
-
-// isID tells the table's id column, where it is text: only there is equality
-// in SQL the equality of the ids in the index.
-func (p *pruner) isID(e ast.ExprNode) bool {
-	return p.isColumn(e, p.table.IDColumn) && p.typeOf(p.table.IDColumn) == "VARCHAR"
-}
-
-func (p *pruner) isColumn(e ast.ExprNode, name string) bool {
+// column returns the place of the table's column that e names.
+func (p *pruner) column(e ast.ExprNode) (int, bool) {
 	c, ok := unwrap(e).(*ast.ColumnNameExpr)
-	if !ok || name == "" || c.Name.Schema.L != "" || !strings.EqualFold(c.Name.Name.O, name) {
-		return false
+	if !ok || c.Name.Schema.L != "" || c.Name.Table.L != p.alias && (c.Name.Table.L != "" || !p.alone) {
+		return 0, false
 	}
-	if c.Name.Table.L == "" {
-		return p.alone
-	}
-	return c.Name.Table.L == p.alias
+	i := p.table.place(c.Name.Name.O)
+	return i, i >= 0
 }
 
-func (p *pruner) typeOf(column string) string {
-	for _, c := range p.table.Columns {
-		if strings.EqualFold(c.Name, column) {
-			return c.Type
-		}
-	}
-	return ""
-}
-
-// mayTime tells whether "time column op value" can hold in the file.
-func (p *pruner) mayTime(op opcode.Op, column, value ast.ExprNode, f File) bool {
-	if !p.isColumn(column, p.table.TimeColumn) || f.MinTime.IsZero() || f.MaxTime.IsZero() {
-		return true
-	}
-	t, ok := instant(value, p.typeOf(p.table.TimeColumn))
-	if !ok {
-		return true
-	}
-	switch op {
-	case opcode.EQ:
-		return !t.Before(f.MinTime) && !t.After(f.MaxTime)
-	case opcode.LT, opcode.LE:
-		return !t.Before(f.MinTime)
-	case opcode.GT, opcode.GE:
-		return !t.After(f.MaxTime)
-	}
-	return true
+// place is that of the column of the name, or -1. Names compare without the
+// case of A to Z, as in DuckDB.
+func (t *Table) place(column string) int {
+	name := fold(column)
+	return slices.IndexFunc(t.Columns, func(c Column) bool { return fold(c.Name) == name })
 }
 
 func unwrap(e ast.ExprNode) ast.ExprNode {
@@ -234,52 +181,4 @@ func unwrap(e ast.ExprNode) ast.ExprNode {
 		}
 		e = p.Expr
 	}
-}
-
-// literal is the value of a plain string constant.
-func literal(e ast.ExprNode) (string, bool) {
-	v, ok := unwrap(e).(*driver.ValueExpr)
-	if !ok || v.Kind() != driver.KindString {
-		return "", false
-	}
-	return v.GetString(), true
-}
-
-// instant reads a constant that is compared with a column of the given type,
-// in the session's time zone, UTC. What DuckDB might round or read otherwise
-// is not understood.
-func instant(e ast.ExprNode, column string) (time.Time, bool) {
-	cast := column
-	if f, ok := unwrap(e).(*ast.FuncCallExpr); ok && f.FnName.L == castFunction && len(f.Args) == 2 {
-		t, ok := literal(f.Args[1])
-		if !ok {
-			return time.Time{}, false
-		}
-		e, cast = f.Args[0], t
-	}
-	s, ok := literal(e)
-	if !ok {
-		return time.Time{}, false
-	}
-	layouts := []string{"2006-01-02"}
-	switch cast {
-	case "DATE":
-	case "TIMESTAMP":
-		layouts = append(layouts, "2006-01-02 15:04:05", "2006-01-02T15:04:05")
-	case "TIMESTAMP WITH TIME ZONE":
-		layouts = append(layouts, "2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02T15:04:05Z07:00", "2006-01-02 15:04:05Z07:00")
-	default:
-		return time.Time{}, false
-	}
-	switch column {
-	case "DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE":
-	default:
-		return time.Time{}, false
-	}
-	for _, l := range layouts {
-		if t, err := time.Parse(l, s); err == nil && t.Nanosecond()%1000 == 0 {
-			return t.UTC(), true
-		}
-	}
-	return time.Time{}, false
 }

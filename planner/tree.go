@@ -80,6 +80,23 @@ func walk(v any, visit func(node) bool) {
 	}
 }
 
+// walkInOrder is walk in an order that is always the same.
+func walkInOrder(v any, visit func(node) bool) {
+	switch v := v.(type) {
+	case node:
+		if !visit(v) {
+			return
+		}
+		for _, k := range sortedKeys(v) {
+			walkInOrder(v[k], visit)
+		}
+	case []any:
+		for _, c := range v {
+			walkInOrder(c, visit)
+		}
+	}
+}
+
 // clone copies a tree.
 func clone(v any) any {
 	switch v := v.(type) {

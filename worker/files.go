@@ -104,6 +104,7 @@ func (w *Worker) uploadGroup(ctx context.Context, f *meta.File, layout *payload.
 		return fmt.Errorf("file %s: %w", f.Path, err)
 	}
 	f.Bytes = int64(b.Len())
+	f.Ranges = w.ranges(bytes.NewReader(b.Bytes()), f, layout.Schema())
 	if err := w.objects.Put(ctx, f.Path, bytes.NewReader(b.Bytes()), f.Bytes); err != nil {
 		return fmt.Errorf("file %s: %w", f.Path, err)
 	}

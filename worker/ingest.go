@@ -177,12 +177,14 @@ func (in *ingest) copy(ctx context.Context, query string, f *meta.File) error {
 	in.files = append(in.files, f)
 	in.uploads.Go(func() error {
 		defer os.Remove(local)
-		return in.w.uploadFile(ctx, local, f)
+		return in.w.uploadFile(ctx, local, f, in.table.Schema())
 	})
 	return ctx.Err()
 }
 
-func (w *Worker) uploadFile(ctx context.Context, local string, f *meta.File) error {
+// uploadFile uploads a file of the schema's columns, and fills in what its
+// entry in the index lacks.
+func (w *Worker) uploadFile(ctx context.Context, local string, f *meta.File, s meta.Schema) error {
 	r, err := os.Open(local)
 	if err != nil {
 		return fault.Newf(fault.Unavailable, "temporary file: %w", err)
@@ -193,6 +195,7 @@ func (w *Worker) uploadFile(ctx context.Context, local string, f *meta.File) err
 		return fault.Newf(fault.Unavailable, "temporary file: %w", err)
 	}
 	f.Bytes = info.Size()
+	f.Ranges = w.ranges(r, f, s)
 	if err := w.objects.Put(ctx, f.Path, r, f.Bytes); err != nil {
 		return fmt.Errorf("file %s: %w", f.Path, err)
 	}

@@ -19,12 +19,18 @@ type Source interface {
 	// Open returns the local path of a split. The caller calls release when
 	// it has stopped reading.
 	Open(ctx context.Context, s *nodev1.Split) (path string, release func(), err error)
+	// Local tells whether rows kept on the node are kept by this Runner.
+	Local(nodeID string) bool
+	// ReadKept reads rows that another node keeps. ctx lives until the caller
+	// closes the reader.
+	ReadKept(ctx context.Context, s *nodev1.KeptShare) (batch.Reader, error)
 }
 
-// Runner executes fragments.
+// Runner executes fragments, and keeps rows of theirs for other fragments.
 type Runner struct {
 	db     *duck.DB
 	source Source
+	holds  holds
 }
 
 // NewRunner returns a Runner over a DuckDB instance that may read where the
@@ -32,14 +38,47 @@ type Runner struct {
 func NewRunner(db *duck.DB, source Source) *Runner { return &Runner{db: db, source: source} }
 
 // Run executes one fragment and streams its rows. Running it again gives the
-// same rows. Closing the reader stops the work and frees what it holds.
+// same rows. Closing the reader stops the work and frees what it holds; if the
+// query is held here, so does the end of its Hold.
 func (r *Runner) Run(ctx context.Context, f *nodev1.Fragment) (batch.Reader, error) {
+	h, err := r.holds.get(f.GetQueryId())
+	if err != nil {
+		return orNil(r.run(ctx, nil, f))
+	}
+	return h.reader(ctx, func(ctx context.Context) (*running, error) { return r.run(ctx, h, f) })
+}
+
+func orNil(run *running, err error) (batch.Reader, error) {
+	if err != nil {
+		return nil, err
+	}
+	return run, nil
+}
+
+func (r *Runner) run(ctx context.Context, h *held, f *nodev1.Fragment) (*running, error) {
+	run, err := r.prepare(ctx, h, f)
+	if err != nil {
+		return nil, err
+	}
+	if err := run.query(ctx, f.Sql); err != nil {
+		run.Close()
+		return nil, err
+	}
+	return run, nil
+}
+
+// prepare makes a fragment's views on a connection of its own. h is nil if the
+// query is not held here.
+func (r *Runner) prepare(ctx context.Context, h *held, f *nodev1.Fragment) (*running, error) {
+	if len(f.Reads) > readsMax {
+		return nil, fault.Newf(fault.InvalidArgument, "a fragment that reads %d stages, at most %d are possible", len(f.Reads), readsMax)
+	}
 	conn, err := r.db.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
 	run := &running{conn: conn}
-	if err := run.start(ctx, r.source, f); err != nil {
+	if err := run.views(ctx, r.source, h, f); err != nil {
 		run.Close()
 		return nil, err
 	}
@@ -52,10 +91,11 @@ type running struct {
 	prepared *duck.Prepared
 	stream   *duck.Stream
 	releases []func()
+	fetched  int64 // bytes of other nodes' kept rows
 	closed   bool
 }
 
-func (r *running) start(ctx context.Context, source Source, f *nodev1.Fragment) error {
+func (r *running) views(ctx context.Context, source Source, h *held, f *nodev1.Fragment) error {
 	for _, t := range f.Tables {
 		paths, err := r.open(ctx, source, t)
 		if err != nil {
@@ -65,7 +105,17 @@ func (r *running) start(ctx context.Context, source Source, f *nodev1.Fragment) 
 			return fmt.Errorf("table %s: %w", t.View, err)
 		}
 	}
-	p, err := r.conn.Prepare(ctx, f.Sql)
+	for _, s := range f.Reads {
+		if err := r.read(ctx, source, h, f.QueryId, s); err != nil {
+			return fmt.Errorf("stage %s: %w", s.View, err)
+		}
+	}
+	return nil
+}
+
+// query starts what gives the rows.
+func (r *running) query(ctx context.Context, sql string) error {
+	p, err := r.conn.Prepare(ctx, sql)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 
+	"skein/internal/batch"
+	"skein/internal/fault"
 	nodev1 "skein/proto/node/v1"
 )
 
@@ -22,6 +24,19 @@ type Splits struct {
 	Hot func(ctx context.Context, tableUID, unit string, rows int64) (path string, release func(), err error)
 	// Fetch reads unflushed rows of another node as a Parquet file.
 	Fetch func(ctx context.Context, address string, r *nodev1.ReadHotRequest) (io.ReadCloser, error)
+	// FetchKept reads rows that another node keeps.
+	FetchKept func(ctx context.Context, address string, r *nodev1.KeptRead) (batch.Reader, error)
+}
+
+// Local implements Source.
+func (s *Splits) Local(nodeID string) bool { return nodeID == s.NodeID }
+
+// ReadKept implements Source.
+func (s *Splits) ReadKept(ctx context.Context, share *nodev1.KeptShare) (batch.Reader, error) {
+	if s.FetchKept == nil {
+		return nil, fault.New(fault.Unimplemented, "this node reads no other's kept rows")
+	}
+	return s.FetchKept(ctx, share.Address, share.Read)
 }
 
 // Open implements Source.

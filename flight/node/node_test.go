@@ -88,6 +88,8 @@ type worker struct {
 	err      error
 	rows     *numbers
 	file     io.Reader
+	freed    chan struct{} // closed when a hold is over
+	endHold  chan error    // ends one
 	mu       sync.Mutex
 	requests []any
 }
@@ -115,6 +117,29 @@ func (w *worker) Run(_ context.Context, f *nodev1.Fragment) (batch.Reader, error
 	return w.rows, nil
 }
 
+func (w *worker) Keep(_ context.Context, f *nodev1.Fragment) (*nodev1.KeepResponse, error) {
+	return &nodev1.KeepResponse{Rows: 9}, w.note(f)
+}
+func (w *worker) ReadKept(_ context.Context, r *nodev1.KeptRead) (batch.Reader, error) {
+	if err := w.note(r); err != nil {
+		return nil, err
+	}
+	return w.rows, nil
+}
+func (w *worker) Hold(ctx context.Context, id string, ready func()) error {
+	if err := w.note(id); err != nil {
+		return err
+	}
+	ready()
+	select {
+	case <-ctx.Done():
+		close(w.freed)
+		return ctx.Err()
+	case err := <-w.endHold:
+		return err
+	}
+}
+
 // peer is a node with a worker on a port of its own.
 type peer struct {
 	*grpc.Server
@@ -136,7 +161,7 @@ func (o *onlyFragments) DoGet(t *arrowflight.Ticket, s arrowflight.FlightService
 	return o.server.DoGet(t, s)
 }
 
-func startPeer(t *testing.T, w node.Worker, serverSecret, clientSecret string) *peer {
+func startPeer(t testing.TB, w node.Worker, serverSecret, clientSecret string) *peer {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -203,7 +228,19 @@ func TestCalls(t *testing.T) {
 		t.Errorf("%d rows, then %v", n, err)
 	}
 	rows.Close()
-	want := []any{appendRequest, hotRequest, readRequest, "t", "u", fragment}
+	if kept, err := p.remote.Keep(ctx, fragment); err != nil || kept.Rows != 9 {
+		t.Error(kept, err)
+	}
+	keptRead := &nodev1.KeptRead{QueryId: "q", Stage: 1, Number: 2, Attempt: 3, Keys: []string{`"k"`}, Parts: 4, Part: 1}
+	w.rows = newNumbers(memory.DefaultAllocator, 2, io.EOF)
+	if rows, err = p.remote.ReadKept(ctx, keptRead); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := count(ctx, rows); n != 200 || err != io.EOF {
+		t.Errorf("%d kept rows, then %v", n, err)
+	}
+	rows.Close()
+	want := []any{appendRequest, hotRequest, readRequest, "t", "u", fragment, fragment, keptRead}
 	for i, v := range w.requests {
 		m, ok := v.(proto.Message)
 		if ok && !proto.Equal(m, want[i].(proto.Message)) || !ok && v != want[i] {
@@ -236,9 +273,12 @@ func TestErrorsKeepTheirClass(t *testing.T) {
 	_, hotErr := p.remote.Hot(ctx, &nodev1.HotRequest{})
 	_, readErr := p.remote.ReadHot(ctx, &nodev1.ReadHotRequest{})
 	_, runErr := p.remote.Run(ctx, &nodev1.Fragment{})
+	_, keepErr := p.remote.Keep(ctx, &nodev1.Fragment{})
+	_, keptErr := p.remote.ReadKept(ctx, &nodev1.KeptRead{})
 	for name, err := range map[string]error{
 		"Append": p.remote.Append(ctx, &nodev1.AppendRequest{}), "Hot": hotErr, "ReadHot": readErr,
 		"Flush": p.remote.Flush(ctx, ""), "Discard": p.remote.Discard(ctx, ""), "Run": runErr,
+		"Keep": keepErr, "ReadKept": keptErr, "Hold": p.remote.Hold(ctx, "q", func() { t.Error("held") }),
 	} {
 		if fault.CodeOf(err) != fault.ResourceExhausted || fault.Details(err)["table"] != "t" || fault.RetryAfter(err) != 3*time.Second {
 			t.Errorf("%s: %v (%s)", name, err, fault.CodeOf(err))
@@ -368,7 +408,10 @@ func TestSecret(t *testing.T) {
 		_, readErr := p.remote.ReadHot(t.Context(), &nodev1.ReadHotRequest{})
 		_, statsErr := p.remote.Stats(t.Context(), 0)
 		_, hotErr := p.remote.Hot(t.Context(), &nodev1.HotRequest{})
-		for i, err := range []error{p.remote.Append(t.Context(), &nodev1.AppendRequest{}), runErr, readErr, statsErr, hotErr} {
+		_, keepErr := p.remote.Keep(t.Context(), &nodev1.Fragment{Sql: "SELECT 1"})
+		_, keptErr := p.remote.ReadKept(t.Context(), &nodev1.KeptRead{})
+		holdErr := p.remote.Hold(t.Context(), "q", func() { t.Error("held") })
+		for i, err := range []error{p.remote.Append(t.Context(), &nodev1.AppendRequest{}), runErr, readErr, statsErr, hotErr, keepErr, keptErr, holdErr} {
 			if fault.CodeOf(err) != fault.Unauthenticated {
 				t.Errorf("secret %q, call %d: %v", mine, i, err)
 			}

@@ -96,9 +96,18 @@ func (r *Remote) ReadHot(ctx context.Context, req *nodev1.ReadHotRequest) (io.Re
 
 // Run implements Worker. It returns when the peer told the result's schema.
 func (r *Remote) Run(ctx context.Context, f *nodev1.Fragment) (batch.Reader, error) {
-	ticket, err := newTicket(f)
+	return r.get(ctx, &nodev1.Ticket{Content: &nodev1.Ticket_Fragment{Fragment: f}})
+}
+
+// ReadKept implements Worker. It returns when the peer told the rows' schema.
+func (r *Remote) ReadKept(ctx context.Context, read *nodev1.KeptRead) (batch.Reader, error) {
+	return r.get(ctx, &nodev1.Ticket{Content: &nodev1.Ticket_Kept{Kept: read}})
+}
+
+func (r *Remote) get(ctx context.Context, t *nodev1.Ticket) (batch.Reader, error) {
+	ticket, err := newTicket(t)
 	if err != nil {
-		return nil, fmt.Errorf("fragment %s/%d: %w", f.GetQueryId(), f.GetNumber(), err)
+		return nil, fmt.Errorf("ticket: %w", err)
 	}
 	c, release, err := r.pool.conn(r.address)
 	if err != nil {
@@ -113,6 +122,35 @@ func (r *Remote) Run(ctx context.Context, f *nodev1.Fragment) (batch.Reader, err
 		return nil, err
 	}
 	return newResult(ctx, r, stream, stop)
+}
+
+// Keep implements Worker.
+func (r *Remote) Keep(ctx context.Context, f *nodev1.Fragment) (res *nodev1.KeepResponse, err error) {
+	err = r.call(ctx, func(c nodev1.NodeServiceClient) (err error) {
+		res, err = c.Keep(ctx, &nodev1.KeepRequest{Fragment: f})
+		return err
+	})
+	return res, err
+}
+
+// Hold implements Worker. When ctx ends the peer is told, but not waited for.
+func (r *Remote) Hold(ctx context.Context, queryID string, ready func()) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	return r.call(ctx, func(c nodev1.NodeServiceClient) error {
+		stream, err := c.Hold(ctx, &nodev1.HoldRequest{QueryId: queryID})
+		if err != nil {
+			return err
+		}
+		if _, err = stream.Recv(); err == nil {
+			ready()
+			_, err = stream.Recv()
+		}
+		if err == nil || errors.Is(err, io.EOF) {
+			return fault.New(fault.Unavailable, "it holds the query no more")
+		}
+		return err
+	})
 }
 
 func (r *Remote) call(ctx context.Context, do func(nodev1.NodeServiceClient) error) error {

@@ -33,6 +33,14 @@ type Worker interface {
 	// Run executes a fragment; the caller closes the reader, which stops it.
 	// ctx lives until then. Running one twice is harmless.
 	Run(ctx context.Context, f *nodev1.Fragment) (batch.Reader, error)
+	// Keep executes a fragment and keeps its rows while the query is held.
+	Keep(ctx context.Context, f *nodev1.Fragment) (*nodev1.KeepResponse, error)
+	// ReadKept streams kept rows; like Run's, its reader is closed by the caller.
+	ReadKept(ctx context.Context, r *nodev1.KeptRead) (batch.Reader, error)
+	// Hold calls ready once the query's rows may be kept. It returns when ctx
+	// ends, with its error, and they are freed; any other error means that
+	// they are lost.
+	Hold(ctx context.Context, queryID string, ready func()) error
 }
 
 // StatsFunc counts what this node did in the window before now.
@@ -76,24 +84,58 @@ func (s *Server) authorize(ctx context.Context) error {
 	return fault.New(fault.Unauthenticated, "only nodes of the cluster may call this: give all nodes the same secret")
 }
 
-// Match tells whether a Flight ticket is one of a fragment.
+// Match tells whether a Flight ticket is one of a node.
 func (s *Server) Match(ticket []byte) bool { return isTicket(ticket) }
 
-// DoGet runs the fragment of a ticket and streams its result.
+// DoGet runs the fragment of a ticket, or reads kept rows, and streams the
+// result.
 func (s *Server) DoGet(t *arrowflight.Ticket, stream arrowflight.FlightService_DoGetServer) error {
 	ctx := stream.Context()
 	if err := s.authorize(ctx); err != nil {
 		return fault.Status(err)
 	}
-	f, err := parseTicket(t.GetTicket())
-	if err != nil {
-		return fault.Status(err)
-	}
-	r, err := s.worker.Run(ctx, f)
+	r, err := s.open(ctx, t.GetTicket())
 	if err != nil {
 		return fault.Status(err)
 	}
 	return fault.Status(wire.Send(ctx, stream, r))
+}
+
+func (s *Server) open(ctx context.Context, ticket []byte) (batch.Reader, error) {
+	t, err := parseTicket(ticket)
+	if err != nil {
+		return nil, err
+	}
+	if kept := t.GetKept(); kept != nil {
+		return s.worker.ReadKept(ctx, kept)
+	}
+	return s.worker.Run(ctx, t.GetFragment())
+}
+
+// Keep implements the node service.
+func (s *Server) Keep(ctx context.Context, r *nodev1.KeepRequest) (res *nodev1.KeepResponse, err error) {
+	if err := s.authorize(ctx); err != nil {
+		return nil, fault.Status(err)
+	}
+	if r.GetFragment() == nil {
+		return nil, fault.Status(fault.New(fault.InvalidArgument, "no fragment to keep the rows of"))
+	}
+	res, err = s.worker.Keep(ctx, r.GetFragment())
+	return res, fault.Status(err)
+}
+
+// Hold implements the node service.
+func (s *Server) Hold(r *nodev1.HoldRequest, stream grpc.ServerStreamingServer[nodev1.HoldResponse]) error {
+	ctx, cancel := context.WithCancel(stream.Context())
+	defer cancel()
+	if err := s.authorize(ctx); err != nil {
+		return fault.Status(err)
+	}
+	return fault.Status(s.worker.Hold(ctx, r.GetQueryId(), func() {
+		if stream.Send(&nodev1.HoldResponse{}) != nil {
+			cancel()
+		}
+	}))
 }
 
 // Append implements the node service.

@@ -16,9 +16,9 @@ import (
 // Conn is one connection with its own temporary tables and views. It runs one
 // statement at a time.
 type Conn struct {
-	db   *DB
-	conn bind.Connection
-	once sync.Once
+	conn    bind.Connection
+	release func() // of its slot
+	once    sync.Once
 }
 
 // Close drops the connection and its temporary objects. Streams and prepared
@@ -26,7 +26,7 @@ type Conn struct {
 func (c *Conn) Close() {
 	c.once.Do(func() {
 		bind.Disconnect(&c.conn)
-		c.db.slots.Release(1)
+		c.release()
 	})
 }
 
@@ -55,6 +55,14 @@ func (c *Conn) Exec(ctx context.Context, sql string) (int64, error) {
 		return 0, err
 	}
 	defer c.watch(ctx)()
+	rows, err := c.exec(ctx, sql)
+	for try := 0; try < causeTries && lostCause(ctx, err); try++ {
+		rows, err = c.exec(ctx, sql) // a statement that failed changed nothing
+	}
+	return rows, err
+}
+
+func (c *Conn) exec(ctx context.Context, sql string) (int64, error) {
 	var res bind.Result
 	state := bind.Query(c.conn, sql, &res)
 	defer bind.DestroyResult(&res)

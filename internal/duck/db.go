@@ -112,9 +112,22 @@ func (d *DB) Conn(ctx context.Context) (*Conn, error) {
 		}
 		return nil, fault.New(fault.ResourceExhausted, "too many queries are running; retry when some are done").RetryIn(time.Second)
 	}
-	c := &Conn{db: d}
-	if bind.Connect(d.db, &c.conn) != bind.StateSuccess {
+	c, err := d.connect()
+	if err != nil {
 		d.slots.Release(1)
+		return nil, err
+	}
+	c.release = func() { d.slots.Release(1) }
+	return c, nil
+}
+
+// Spare opens a connection that does not count, for a short statement that
+// frees what others may wait for.
+func (d *DB) Spare() (*Conn, error) { return d.connect() }
+
+func (d *DB) connect() (*Conn, error) {
+	c := &Conn{release: func() {}}
+	if bind.Connect(d.db, &c.conn) != bind.StateSuccess {
 		return nil, fault.New(fault.Internal, "duckdb: no connection")
 	}
 	return c, nil

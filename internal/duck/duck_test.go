@@ -226,6 +226,71 @@ func TestSomeColumnsOfLoadedArrowData(t *testing.T) {
 	}
 }
 
+// TestLoadOfNestedColumns loads batches of several chunks: DuckDB must not be
+// given parts of nested columns.
+func TestLoadOfNestedColumns(t *testing.T) {
+	c := open(t)
+	const columns = `range AS i, [range, range + 1] AS l, {'a': range, 'b': ['x' || range]} AS s, MAP {range: [range]} AS m,
+		[range, range + 1]::BIGINT[2] AS f, [{'a': 'y' || range}] AS ls`
+	if _, err := c.Exec(t.Context(), "CREATE TEMP TABLE t AS SELECT "+columns+" FROM range(0)"); err != nil {
+		t.Fatal(err)
+	}
+	from, err := c.Query(t.Context(), "SELECT "+columns+" FROM range(40000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var batches []arrow.RecordBatch
+	for {
+		b, err := from.Next(t.Context())
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		batches = append(batches, b.NewSlice(0, 7), b.NewSlice(7, b.NumRows()))
+	}
+	from.Close()
+	r := batch.NewSlice(from.Schema(), batches...)
+	defer r.Close()
+	if n, err := c.Load(t.Context(), "t", r); err != nil || n != 40000 {
+		t.Fatal(n, err)
+	}
+	got, err := c.Strings(t.Context(), `SELECT count(*), count(DISTINCT i) FROM t WHERE l = [i, i + 1] AND s = {'a': i, 'b': ['x' || i]} AND m = MAP {i: [i]}
+		AND f = [i, i + 1]::BIGINT[2] AND ls = [{'a': 'y' || i}]`)
+	if diff := cmp.Diff([][]string{{"40000", "40000"}}, got); err != nil || diff != "" {
+		t.Error(diff, err)
+	}
+}
+
+// TestFailedLoadAppendsNothing also shows that the connection goes on.
+func TestFailedLoadAppendsNothing(t *testing.T) {
+	c := open(t)
+	if _, err := c.Exec(t.Context(), "CREATE TEMP TABLE t (a UTINYINT, b UTINYINT, c UTINYINT)"); err != nil {
+		t.Fatal(err)
+	}
+	r := abc(5000) // which do not fit
+	defer r.Close()
+	if n, err := c.Load(t.Context(), "t", r); fault.CodeOf(err) != fault.InvalidArgument || n != 0 {
+		t.Fatal(n, err)
+	}
+	if got, err := c.Strings(t.Context(), "SELECT count(*) FROM t"); err != nil || got[0][0] != "0" {
+		t.Error(got, err)
+	}
+}
+
+func TestStreamOfUnions(t *testing.T) {
+	c := open(t)
+	s, err := c.Query(t.Context(), "SELECT [union_value(a := range)] AS u FROM range(10000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if rows, _ := count(t, s); rows != 10000 {
+		t.Errorf("%d rows", rows)
+	}
+}
+
 // TestRegisteredViewsReadWrongColumns is the twin without that care. If it
 // fails, the library has been mended, and Load may become simpler.
 func TestRegisteredViewsReadWrongColumns(t *testing.T) {

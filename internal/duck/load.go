@@ -5,9 +5,13 @@ package duck
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 	bind "github.com/duckdb/duckdb-go-bindings"
 
 	"skein/internal/batch"
@@ -18,12 +22,28 @@ import (
 const vectorRows = 2048
 
 // Load appends all batches of r to a temporary table of this connection whose
-// columns have the types that Arrow's convert to, and returns the rows
-// appended.
+// columns have the types that Arrow's convert to, or such as those cast to
+// without loss, and returns the rows appended. On error it appends nothing.
 //
 // It goes chunk by chunk and not over a registered view, because DuckDB reads
 // wrong values from a view of which a query takes only some columns.
 func (c *Conn) Load(ctx context.Context, table string, r batch.Reader) (rows int64, err error) {
+	// Without a transaction each of the appender's 200,000 rows are one.
+	if _, err := c.Exec(ctx, "BEGIN TRANSACTION"); err != nil {
+		return 0, err
+	}
+	rows, err = c.load(ctx, table, r)
+	end := "COMMIT"
+	if err != nil {
+		rows, end = 0, "ROLLBACK"
+	}
+	if _, endErr := c.Exec(context.WithoutCancel(ctx), end); err == nil && endErr != nil {
+		return 0, endErr
+	}
+	return rows, err
+}
+
+func (c *Conn) load(ctx context.Context, table string, r batch.Reader) (rows int64, err error) {
 	schema, ed := bind.SchemaFromArrow(c.conn, r.Schema())
 	defer bind.DestroyErrorData(&ed)
 	if bind.ErrorDataHasError(ed) {
@@ -56,7 +76,10 @@ func (c *Conn) Load(ctx context.Context, table string, r batch.Reader) (rows int
 
 func (c *Conn) append(app bind.Appender, schema bind.ArrowConvertedSchema, b arrow.RecordBatch) error {
 	for from := int64(0); from < b.NumRows(); from += vectorRows {
-		part := b.NewSlice(from, min(from+vectorRows, b.NumRows()))
+		part, err := slice(b, from, min(from+vectorRows, b.NumRows()))
+		if err != nil {
+			return fault.Wrap(fault.Unimplemented, err)
+		}
 		chunk, ed := bind.DataChunkFromArrow(c.conn, part, schema)
 		part.Release()
 		failed, msg := bind.ErrorDataHasError(ed), bind.ErrorDataMessage(ed)
@@ -71,6 +94,45 @@ func (c *Conn) append(app bind.Appender, schema bind.ArrowConvertedSchema, b arr
 		}
 	}
 	return nil
+}
+
+// slice returns rows of b, which the caller releases. It copies columns that
+// have others inside: DuckDB ignores where a part of such a one begins, and
+// reads past its end.
+func slice(b arrow.RecordBatch, from, to int64) (arrow.RecordBatch, error) {
+	part := b.NewSlice(from, to)
+	for i, c := range part.Columns() {
+		if !isNested(c.DataType()) || startsAtZero(c.Data()) && to == b.NumRows() {
+			continue
+		}
+		whole, err := array.Concatenate([]arrow.Array{c}, memory.DefaultAllocator)
+		if err != nil {
+			part.Release()
+			return nil, fmt.Errorf("column %s: %w", b.ColumnName(i), err)
+		}
+		changed, err := part.SetColumn(i, whole)
+		whole.Release()
+		part.Release()
+		if err != nil {
+			return nil, fmt.Errorf("column %s: %w", b.ColumnName(i), err)
+		}
+		part = changed
+	}
+	return part, nil
+}
+
+func isNested(t arrow.DataType) bool {
+	if e, ok := t.(arrow.ExtensionType); ok {
+		return isNested(e.StorageType())
+	}
+	_, ok := t.(arrow.NestedType)
+	return ok
+}
+
+// startsAtZero tells that neither the array nor one inside begins in the
+// middle of its buffers.
+func startsAtZero(d arrow.ArrayData) bool {
+	return d.Offset() == 0 && !slices.ContainsFunc(d.Children(), func(c arrow.ArrayData) bool { return !startsAtZero(c) })
 }
 
 func appenderError(app bind.Appender) error {

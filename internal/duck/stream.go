@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	bind "github.com/duckdb/duckdb-go-bindings"
@@ -30,6 +31,7 @@ type Stream struct {
 	res     bind.Result
 	out     *arrow.Schema
 	decode  bool
+	alone   bool // chunks cannot be joined
 	current arrow.RecordBatch
 	done    bool
 	closed  bool
@@ -63,6 +65,7 @@ func (p *Prepared) Stream(ctx context.Context) (*Stream, error) {
 	}
 	s := &Stream{p: p, res: res, out: p.Schema()}
 	s.decode = s.out != p.schema
+	s.alone = slices.ContainsFunc(s.out.Fields(), func(f arrow.Field) bool { return hasUnion(f.Type) })
 	return s, nil
 }
 
@@ -97,7 +100,7 @@ func (s *Stream) Next(ctx context.Context) (arrow.RecordBatch, error) {
 		}
 	}()
 	rows, bytes := int64(0), int64(0)
-	for !s.done && rows < batchRows && bytes < batchBytes {
+	for !s.done && rows < batchRows && bytes < batchBytes && !(s.alone && rows > 0) {
 		b, err := s.fetch(ctx)
 		if errors.Is(err, io.EOF) {
 			s.done = true
@@ -184,6 +187,17 @@ func (s *Stream) cause(ctx context.Context, err error) error {
 		return fault.New(fault.Internal, "duckdb: interrupted, and does not tell why")
 	}
 	return err
+}
+
+// hasUnion tells a type whose arrays Arrow's library cannot join.
+func hasUnion(t arrow.DataType) bool {
+	switch t := t.(type) {
+	case arrow.UnionType:
+		return true
+	case arrow.NestedType:
+		return slices.ContainsFunc(t.Fields(), func(f arrow.Field) bool { return hasUnion(f.Type) })
+	}
+	return false
 }
 
 func (s *Stream) release() {

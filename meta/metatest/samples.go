@@ -43,6 +43,10 @@ func file(n int) meta.File {
 		ID:   id, HasID: true, Day: "2024-01-15", SchemaVersion: 1, Rows: int64(10 + n), Bytes: int64(1000 + n),
 		MinTime: day0.Add(time.Duration(n) * time.Minute), MaxTime: day0.Add(time.Duration(n+1)*time.Minute - 1),
 		NullTimes: n%2 == 1, Unit: fmt.Sprintf("unit-%d", n),
+		Ranges: meta.NewRanges([]meta.Range{
+			{Column: 1, Nulls: int64(n), Min: "-9223372036854775808", Max: "9223372036854775807"},
+			{Column: 2, Min: "<\x00\"\\", Max: "用户\u2028&"}, {Column: 3, Nulls: 1},
+		}[n%2:]),
 	}
 }
 

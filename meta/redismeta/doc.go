@@ -19,7 +19,7 @@
 // Our own keys:
 //
 //	table:{T}:schema           HASH    uid, revision, schemas (JSON, as in package evolution), op (the request that wrote it last)
-//	index:table:{T}:files      HASH    path -> file (JSON)
+//	index:table:{T}:files      HASH    path -> file (JSON; "ranges" as meta.Ranges, if any)
 //	index:table:{T}:oldest     ZSET    least time of a file, space, path; all scores 0, so ordered as text
 //	index:table:{T}:newest     ZSET    greatest time of a file, space, path
 //	index:table:{T}:version    STRING  Listing.Version

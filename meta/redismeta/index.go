@@ -25,12 +25,14 @@ type fileRecord struct {
 	MaxTime       string `json:"max_time"`
 	NullTimes     bool   `json:"null_times"`
 	Unit          string `json:"unit"`
+	Ranges        string `json:"ranges,omitempty"` // as meta.Ranges
 }
 
 func recordOf(f meta.File) fileRecord {
 	return fileRecord{
 		ID: f.ID, HasID: f.HasID, Day: f.Day, SchemaVersion: f.SchemaVersion, Rows: f.Rows, Bytes: f.Bytes,
 		MinTime: meta.FormatTime(f.MinTime), MaxTime: meta.FormatTime(f.MaxTime), NullTimes: f.NullTimes, Unit: f.Unit,
+		Ranges: string(f.Ranges),
 	}
 }
 
@@ -41,6 +43,7 @@ func decodeFile(path, text string) (meta.File, error) {
 	f := meta.File{
 		Path: path, ID: r.ID, HasID: r.HasID, Day: r.Day, SchemaVersion: r.SchemaVersion, Rows: r.Rows, Bytes: r.Bytes,
 		MinTime: d.time(r.MinTime), MaxTime: d.time(r.MaxTime), NullTimes: r.NullTimes, Unit: r.Unit,
+		Ranges: meta.Ranges(r.Ranges),
 	}
 	return f, d.err
 }

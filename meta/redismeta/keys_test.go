@@ -75,6 +75,9 @@ func TestSpecificationKeys(t *testing.T) {
 			t.Errorf("%s: -want +got:\n%s", what, diff)
 		}
 	}
+	if text := raw.HGet(ctx, "index:table:users:files", "users/_/2024-01-16/3.parquet").Val(); !json.Valid([]byte(text)) || strings.Contains(text, "ranges") {
+		t.Errorf("file without ranges %s: it must be as before there were any", text)
+	}
 	if member := raw.ZRange(ctx, "cluster:hash_ring", 0, 0).Val()[0]; !strings.HasPrefix(member, "n1#") && !strings.HasPrefix(member, "n2#") {
 		t.Errorf("member %q of the ring", member)
 	}

@@ -31,6 +31,7 @@ import (
 	"skein/flight/node"
 	"skein/gateway"
 	"skein/gateway/auth"
+	"skein/internal/batch"
 	"skein/internal/duck"
 	"skein/meta"
 	"skein/objstore/cache"
@@ -230,6 +231,9 @@ func (s *Server) openWorker(id string, objects closingObjects) (*localWorker, er
 		},
 		Fetch: func(ctx context.Context, address string, r *nodev1.ReadHotRequest) (io.ReadCloser, error) {
 			return s.pool.Worker(address).ReadHot(ctx, r)
+		},
+		FetchKept: func(ctx context.Context, address string, r *nodev1.KeptRead) (batch.Reader, error) {
+			return s.pool.Worker(address).ReadKept(ctx, r)
 		}}
 	return &localWorker{Worker: w, Runner: worker.NewRunner(s.db, source)}, nil
 }

@@ -1,0 +1,78 @@
+//go:build duckdb_arrow
+
+package coordinator
+
+import (
+	"context"
+	"strconv"
+
+	"skein/internal/duck"
+	"skein/internal/fault"
+	"skein/planner"
+	nodev1 "skein/proto/node/v1"
+	"skein/worker"
+)
+
+// binder binds statements for one plan, over empty views that it makes once.
+type binder struct {
+	engine
+	conn  *duck.Conn
+	views map[string]bool
+}
+
+func (b *binder) close() {
+	if b.conn != nil {
+		b.conn.Close()
+	}
+}
+
+const describe_ = "DESCRIBE "
+
+// Describe implements planner.Binder.
+func (b *binder) Describe(ctx context.Context, sql string, views map[string][]planner.Column) ([]planner.Column, error) {
+	if err := b.prepare(ctx, views); err != nil {
+		return nil, err
+	}
+	rows, err := b.conn.Strings(ctx, describe_+sql)
+	if fault.CodeOf(err) == fault.InvalidArgument {
+		offset, convErr := strconv.Atoi(fault.Details(err)[duck.OffsetDetail])
+		if convErr != nil || offset < len(describe_) {
+			offset = -1
+		} else {
+			offset -= len(describe_)
+		}
+		return nil, &planner.Error{Reason: planner.Invalid, Message: err.Error(), Offset: offset}
+	}
+	if err != nil {
+		return nil, err
+	}
+	columns := make([]planner.Column, len(rows))
+	for i, r := range rows {
+		columns[i] = planner.Column{Name: r[0], Type: r[1]}
+	}
+	return columns, nil
+}
+
+// prepare makes the views that are not there yet.
+func (b *binder) prepare(ctx context.Context, views map[string][]planner.Column) (err error) {
+	if b.conn == nil {
+		if b.conn, err = b.db.Conn(ctx); err != nil {
+			return err
+		}
+		b.views = map[string]bool{}
+	}
+	for name, columns := range views {
+		if b.views[name] {
+			continue
+		}
+		scan := &nodev1.TableScan{View: name}
+		for _, c := range columns {
+			scan.Columns = append(scan.Columns, &nodev1.Column{Name: c.Name, Type: c.Type})
+		}
+		if _, err := b.conn.Exec(ctx, worker.EmptyView(scan)); err != nil {
+			return err
+		}
+		b.views[name] = true
+	}
+	return nil
+}

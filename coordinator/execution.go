@@ -1,0 +1,429 @@
+//go:build duckdb_arrow
+
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"skein/internal/batch"
+	"skein/internal/fault"
+	"skein/meta"
+	"skein/planner"
+	nodev1 "skein/proto/node/v1"
+)
+
+// execution is a plan being run. Its methods but for those of attempts run in
+// one goroutine; attempts report through a channel.
+type execution struct {
+	c       *Coordinator
+	id      string
+	ctx     context.Context
+	stop    context.CancelCauseFunc
+	views   map[string]*tableView
+	nodes   map[string]meta.Node // workers that are alive
+	known   map[string]meta.Node // and those that were
+	workers []string             // their ids, in order
+	stages  []*stageRun
+	holds   map[string]*hold
+	ended   chan outcome
+	running int
+	bytes   int64 // that are kept for the query
+	owned   sync.WaitGroup
+}
+
+// attempt is one try of a fragment on a worker.
+type attempt struct {
+	worker string
+	began  time.Time
+	stop   context.CancelFunc
+}
+
+// outcome is how an attempt ended.
+type outcome struct {
+	f      *fragment
+	number int
+	worker string
+	kept   *nodev1.KeepResponse
+	err    error
+}
+
+// run sends the plan's fragments out and returns the rows of its last stage.
+// The reader owns all that the query holds anywhere.
+func (c *Coordinator) run(ctx context.Context, p *planner.Plan, views map[string]*tableView) (batch.Reader, *execution, error) {
+	e := &execution{c: c, id: ulid.Make().String(), views: views, holds: map[string]*hold{}, known: map[string]meta.Node{}, ended: make(chan outcome)}
+	e.ctx, e.stop = context.WithCancelCause(ctx)
+	for _, s := range p.Stages {
+		e.stages = append(e.stages, &stageRun{Stage: s})
+	}
+	r, err := e.run()
+	if err != nil {
+		e.close()
+		return nil, nil, err
+	}
+	return &ownedReader{Reader: r, e: e}, e, nil
+}
+
+// ownedReader ends the execution with its rows.
+type ownedReader struct {
+	batch.Reader
+	e    *execution
+	once sync.Once
+}
+
+// Close implements batch.Reader.
+func (r *ownedReader) Close() (err error) {
+	r.once.Do(func() {
+		err = r.Reader.Close()
+		r.e.close()
+	})
+	return err
+}
+
+// close stops what runs and frees what is kept.
+func (e *execution) close() {
+	e.stop(context.Canceled)
+	for e.running > 0 {
+		<-e.ended
+		e.running--
+	}
+	e.owned.Wait()
+}
+
+// runTries bounds how often the last stage is begun.
+const runTries = 4
+
+func (e *execution) run() (batch.Reader, error) {
+	if err := e.refresh(); err != nil {
+		return nil, err
+	}
+	last := e.stages[len(e.stages)-1]
+	for try := 1; ; try++ {
+		if err := e.keepAll(); err != nil {
+			return nil, err
+		}
+		if last.fragments == nil {
+			e.make(last)
+		}
+		r, f, err := e.openLast(last)
+		if err == nil {
+			return r, nil
+		}
+		if e.ctx.Err() != nil || fault.CodeOf(err) != fault.Unavailable || try == runTries {
+			return nil, err
+		}
+		if again := e.lost(f, f.worker, err); again != nil {
+			return nil, again
+		}
+	}
+}
+
+// refresh learns which workers are alive.
+func (e *execution) refresh() error {
+	nodes, err := e.c.workers(e.ctx)
+	if err != nil {
+		return err
+	}
+	e.nodes, e.workers = nodes, sortedKeys(nodes)
+	maps.Copy(e.known, nodes)
+	if len(e.workers) == 0 {
+		return fault.New(fault.Unavailable, "no worker is alive")
+	}
+	return nil
+}
+
+// keepAll runs the fragments of all stages but the last, each as soon as what
+// it reads is kept.
+func (e *execution) keepAll() error {
+	for {
+		waiting, err := e.begin()
+		if err != nil {
+			return err
+		}
+		if !waiting && e.running == 0 {
+			return nil
+		}
+		select {
+		case o := <-e.ended:
+			e.running--
+			if err := e.settle(o); err != nil {
+				return err
+			}
+		case <-time.After(speculateEvery):
+			if err := e.speculate(); err != nil {
+				return err
+			}
+		case <-e.ctx.Done():
+			return context.Cause(e.ctx)
+		}
+	}
+}
+
+// begin starts every fragment whose inputs are there. It tells whether rows
+// are missing still.
+func (e *execution) begin() (waiting bool, err error) {
+	for _, s := range e.stages[:len(e.stages)-1] {
+		if !e.hasInputs(s) {
+			waiting = true
+			continue
+		}
+		if s.fragments == nil {
+			e.make(s)
+		}
+		for _, f := range s.fragments {
+			if f.kept != nil {
+				continue
+			}
+			waiting = true
+			if len(f.running) == 0 {
+				if err := e.attempt(f, f.worker); err != nil {
+					return waiting, err
+				}
+			}
+		}
+	}
+	return waiting, nil
+}
+
+// hasInputs tells that all that a stage reads is kept.
+func (e *execution) hasInputs(s *stageRun) bool {
+	for _, r := range s.Reads {
+		from := e.stages[r.Stage]
+		if from.fragments == nil || slices.ContainsFunc(from.fragments, func(f *fragment) bool { return f.kept == nil }) {
+			return false
+		}
+	}
+	return true
+}
+
+// attempt starts a fragment on a worker, or on another if that one is gone.
+func (e *execution) attempt(f *fragment, worker string) error {
+	if f.follows != nil && f.failures == 0 {
+		worker = f.follows.keeper
+	}
+	if _, ok := e.nodes[worker]; !ok {
+		worker = e.other(f, worker)
+	}
+	n, w, err := e.worker(worker)
+	if err != nil {
+		return err
+	}
+	number := f.attempts
+	m, err := e.message(f, number)
+	if err != nil {
+		return err
+	}
+	f.attempts++
+	ctx, stop := context.WithCancel(e.ctx)
+	f.running[number] = &attempt{worker: worker, began: time.Now(), stop: stop}
+	e.running++
+	h := e.hold(worker, w)
+	go func() {
+		defer stop()
+		o := outcome{f: f, number: number, worker: worker}
+		if o.err = h.wait(ctx); o.err == nil {
+			o.kept, o.err = w.Keep(ctx, m)
+		}
+		if o.err != nil {
+			o.err = describe(n, o.err)
+		}
+		e.ended <- o
+	}()
+	return nil
+}
+
+// other is a worker for a fragment whose own is lost.
+func (e *execution) other(f *fragment, lost string) string {
+	i, _ := slices.BinarySearch(e.workers, lost)
+	return e.workers[(i+f.failures)%len(e.workers)]
+}
+
+func (e *execution) worker(id string) (meta.Node, Worker, error) {
+	n, ok := e.nodes[id]
+	if !ok {
+		return n, nil, fault.Newf(fault.Unavailable, "worker %s is not alive", id)
+	}
+	return n, e.c.worker(n), nil
+}
+
+// settle takes an attempt's outcome in. An error ends the query.
+func (e *execution) settle(o outcome) error {
+	f := o.f
+	delete(f.running, o.number)
+	switch {
+	case o.err == nil && f.kept != nil: // the other attempt was faster
+		return nil
+	case o.err == nil:
+		f.kept, f.keeper, f.winner = o.kept, o.worker, o.number
+		for _, a := range f.running {
+			a.stop()
+		}
+		if e.bytes += o.kept.Bytes; e.bytes > e.c.opts.QueryBytesMax {
+			return fault.Newf(fault.ResourceExhausted, "the query keeps more than %d MB of rows between its stages; filter more, select fewer columns, or raise --query-memory", e.c.opts.QueryBytesMax>>20)
+		}
+		return nil
+	case f.kept != nil:
+		return nil
+	case e.ctx.Err() != nil:
+		return context.Cause(e.ctx)
+	case fault.CodeOf(o.err) == fault.Unavailable:
+		return e.lost(f, o.worker, o.err)
+	}
+	return o.err
+}
+
+// lost takes in that a fragment failed with its worker, or with the node whose
+// rows it wanted to read. What that node kept is made again elsewhere.
+func (e *execution) lost(f *fragment, worker string, err error) error {
+	e.c.Log.Warn("fragment lost, trying again", "query", e.id, "stage", f.stage.ID, "fragment", f.number, "worker", worker, "error", err)
+	f.failures++
+	f.stage.retries++
+	if f.failures >= fragmentTries {
+		return err
+	}
+	node := worker
+	if n := fault.Details(err)["lost_node"]; n != "" {
+		node = n
+	}
+	e.drop(node)
+	if node != e.c.opts.Node.ID {
+		e.c.members.suspect(node)
+	}
+	if refreshErr := e.refresh(); refreshErr != nil {
+		return errors.Join(err, refreshErr)
+	}
+	if len(e.workers) > 1 && node != e.c.opts.Node.ID {
+		delete(e.nodes, node)
+		e.workers = sortedKeys(e.nodes)
+	}
+	if _, ok := e.nodes[f.worker]; !ok || f.worker == node && len(e.workers) > 1 {
+		f.worker = e.other(f, f.worker)
+	}
+	return nil
+}
+
+// drop forgets what a node keeps.
+func (e *execution) drop(node string) {
+	if h := e.holds[node]; h != nil {
+		h.stop()
+		delete(e.holds, node)
+	}
+	for _, s := range e.stages {
+		for _, f := range s.fragments {
+			if f.kept != nil && f.keeper == node {
+				e.bytes -= f.kept.Bytes
+				f.kept = nil
+			}
+		}
+	}
+}
+
+// A fragment that runs much longer than its siblings did is tried once more
+// on another worker; the first to end wins.
+const (
+	speculateEvery  = 200 * time.Millisecond
+	speculateAfter  = 2 * time.Second // at the earliest
+	speculateFactor = 3               // times the median of its siblings
+)
+
+func (e *execution) speculate() error {
+	if len(e.workers) < 2 {
+		return nil
+	}
+	for _, s := range e.stages {
+		median, ok := s.medianTime()
+		if !ok {
+			continue
+		}
+		for _, f := range s.fragments {
+			for _, a := range f.running {
+				if len(f.running) == 1 && f.kept == nil && time.Since(a.began) > max(speculateAfter, speculateFactor*median) {
+					s.retries++
+					i, _ := slices.BinarySearch(e.workers, a.worker)
+					if err := e.attempt(f, e.workers[(i+1)%len(e.workers)]); err != nil {
+						return err
+					}
+					break
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// medianTime is how long most fragments of the stage took, once at least half
+// of them are done.
+func (s *stageRun) medianTime() (time.Duration, bool) {
+	var times []time.Duration
+	for _, f := range s.fragments {
+		if f.kept != nil {
+			times = append(times, time.Duration(f.kept.ElapsedUs)*time.Microsecond)
+		}
+	}
+	if len(times) == 0 || len(times)*2 < len(s.fragments) {
+		return 0, false
+	}
+	slices.Sort(times)
+	return times[len(times)/2], true
+}
+
+// openLast starts the last stage's fragments.
+func (e *execution) openLast(s *stageRun) (batch.Reader, *fragment, error) {
+	for _, f := range s.fragments {
+		if f.follows != nil {
+			f.worker = f.follows.keeper
+		}
+		if _, ok := e.nodes[f.worker]; !ok {
+			f.worker = e.other(f, f.worker)
+		}
+		f.attempts++
+	}
+	if len(s.fragments) == 1 {
+		r, err := e.opened(e.ctx, s.fragments[0])
+		return r, s.fragments[0], err
+	}
+	return newUnion(e.ctx, e, s.fragments)
+}
+
+// hold keeps the query's rows on one worker.
+type hold struct {
+	stop  context.CancelFunc
+	ready chan struct{}
+	err   error // once failed is closed
+	fails chan struct{}
+}
+
+func (e *execution) hold(worker string, w Worker) *hold {
+	if h := e.holds[worker]; h != nil {
+		return h
+	}
+	ctx, stop := context.WithCancel(e.ctx)
+	h := &hold{stop: stop, ready: make(chan struct{}), fails: make(chan struct{})}
+	e.holds[worker] = h
+	e.owned.Go(func() {
+		defer close(h.fails)
+		h.err = w.Hold(ctx, e.id, sync.OnceFunc(func() { close(h.ready) }))
+	})
+	return h
+}
+
+// wait returns when rows may be kept.
+func (h *hold) wait(ctx context.Context) error {
+	select {
+	case <-h.ready:
+		return nil
+	case <-h.fails:
+		if h.err == nil {
+			return fault.New(fault.Unavailable, "the worker holds no rows for the query")
+		}
+		return h.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

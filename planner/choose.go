@@ -1,0 +1,216 @@
+package planner
+
+import (
+	"sort"
+	"strings"
+)
+
+// everywhereBytes is how large a table may be that each fragment reads by
+// itself. A larger one is read once, in shares, and sent around.
+const everywhereBytes = 512 << 10
+
+// everywhereFiles bounds the files of such a table.
+const everywhereFiles = 4
+
+// distribute decides how the block's leaves are read: the cheapest way in
+// which the block's rows are its fragments' rows put together.
+func (d *divider) distribute(b *block) (spread, error) {
+	var best []use
+	least := 0.0
+	try := func(set func(*leaf)) {
+		for _, l := range b.leaves {
+			l.use = use{}
+			if !l.fixed {
+				set(l)
+			}
+		}
+		if s := b.rows(nil); s.bad || !s.part {
+			return
+		}
+		if c := d.cost(b); best == nil || c < least {
+			least, best = c, b.uses()
+		}
+	}
+	for _, l := range b.leaves {
+		try(func(other *leaf) {
+			if other == l {
+				other.use.mode = driven
+			}
+		})
+	}
+	for _, class := range b.classes() {
+		for _, small := range []float64{0, 0.1} {
+			try(func(l *leaf) { l.join(class, small*d.largest(b)) })
+		}
+	}
+	if best == nil {
+		return spread{}, opaque("rows that cannot be told apart by file or by key")
+	}
+	for i, l := range b.leaves {
+		l.use = best[i]
+	}
+	return b.rows(nil), nil
+}
+
+func (b *block) uses() []use {
+	uses := make([]use, len(b.leaves))
+	for i, l := range b.leaves {
+		uses[i] = l.use
+	}
+	return uses
+}
+
+// join makes the leaf one of those that are partitioned by the class, if it
+// has a column of it and more bytes than small.
+func (l *leaf) join(class map[source]bool, small float64) {
+	if l.bytes() <= small {
+		return
+	}
+	var names []string
+	for s := range class {
+		if s.leaf == l {
+			names = append(names, s.name)
+		}
+	}
+	if len(names) > 0 {
+		sort.Strings(names)
+		l.use = use{mode: shared, keys: names[:1]}
+	}
+}
+
+// classes are the sets of columns that conditions of the block make equal.
+func (b *block) classes() []map[source]bool {
+	var classes []map[source]bool
+	for _, p := range b.allPairs() {
+		class := closure(map[source]bool{p[0]: true}, b.allPairs())
+		known := false
+		for _, c := range classes {
+			known = known || c[p[0]]
+		}
+		if !known {
+			classes = append(classes, class)
+		}
+	}
+	return classes
+}
+
+// allPairs are the pairs of all joins and conditions in the block and those
+// within it, wherever they hold.
+func (b *block) allPairs() []pair {
+	all := b.pairs(conjunctsOf(b.n["where_clause"]))
+	var from func(any)
+	from = func(v any) {
+		n, _ := v.(node)
+		switch kind(n) {
+		case "JOIN":
+			from(n["left"])
+			from(n["right"])
+			all = append(all, b.joinPairs(n)...)
+		case "SUBQUERY":
+			if in, ok := child(n, "subquery")[mark].(*block); ok {
+				all = append(all, in.allPairs()...)
+			}
+		}
+	}
+	from(b.from)
+	for _, in := range b.nested {
+		all = append(all, in.allPairs()...)
+	}
+	return all
+}
+
+// The cost of a way to run a block is the bytes that one worker handles: what
+// it reads in place counts once, what is sent between workers more.
+const (
+	receiveCost = 1.0 // to take rows in and keep them for the fragment
+	sendCost    = 1.5 // to keep rows, deal them out and send them
+)
+
+func (d *divider) cost(b *block) float64 {
+	n := float64(len(d.catalog.Workers))
+	total := 0.0
+	for _, l := range b.leaves {
+		bytes := l.bytes()
+		switch l.use.mode {
+		case driven:
+			total += bytes / n
+		case shared:
+			total += bytes / n * (1 + sendCost + receiveCost)
+		case everything:
+			if l.isEverywhere() {
+				total += bytes
+				continue
+			}
+			total += bytes/n*(1+sendCost) + bytes*(1+receiveCost)
+		}
+	}
+	return total
+}
+
+func (d *divider) largest(b *block) float64 {
+	most := 0.0
+	for _, l := range b.leaves {
+		most = max(most, l.bytes())
+	}
+	return most
+}
+
+// isEverywhere tells a table that is so small that each fragment reads it.
+func (l *leaf) isEverywhere() bool {
+	if l.table == nil {
+		return false
+	}
+	var bytes int64
+	for _, f := range l.files {
+		bytes += f.Bytes
+	}
+	return bytes <= everywhereBytes && len(l.files) <= everywhereFiles
+}
+
+// bytes guesses what the leaf's columns and filters leave of its files.
+func (l *leaf) bytes() float64 {
+	if l.stage != nil {
+		return l.stage.bytes
+	}
+	var bytes float64
+	for _, f := range l.files {
+		bytes += float64(weight(f))
+	}
+	for _, f := range l.filters {
+		bytes *= selectivity(f)
+	}
+	return bytes * l.share
+}
+
+// selectivity guesses which part of the rows a condition leaves.
+func selectivity(n node) float64 {
+	switch kind(n) {
+	case "COMPARE_EQUAL":
+		return 0.1
+	case "COMPARE_IN":
+		return 0.2
+	case "COMPARE_NOTEQUAL", "OPERATOR_NOT", "COMPARE_NOT_IN":
+		return 0.9
+	case "COMPARE_BETWEEN":
+		return 0.2
+	case "FUNCTION":
+		return 0.2
+	}
+	return 0.4
+}
+
+// columnShare guesses which part of a table's bytes some of its columns are.
+func columnShare(t *Table, some []Column) float64 {
+	return max(width(some)/width(t.Columns), 0.01)
+}
+
+func width(columns []Column) float64 {
+	w := 0.0
+	for _, c := range columns {
+		w += 8
+		if strings.HasPrefix(c.Type, "VARCHAR") || strings.Contains(c.Type, "[") || strings.HasPrefix(c.Type, "STRUCT") {
+			w += 12
+		}
+	}
+	return w
+}
