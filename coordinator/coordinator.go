@@ -99,9 +99,13 @@ type Options struct {
 	SQLBytesMax       int           // longest statement; 1 MiB if zero
 	RecordBytesMax    int           // largest payload; 16 MiB if zero
 
-	QueryBytesMax  int64 // that one query may keep between its stages, over all workers; 8 GiB if zero
-	CollapseRows   int64 // a stage with no more input rows runs as one fragment; 50,000 if zero, never if negative
-	DivideBytesMin int64 // a query that reads less runs on one worker; 1 MiB if zero, all are divided if negative
+	QueryBytesMax  int64         // that one query may keep between its stages, over all workers; 8 GiB if zero
+	QueriesMax     int           // that run at once; 32 if zero
+	QueueMax       int           // that wait for that; 256 if zero
+	QueueWait      time.Duration // how long; 30s if zero
+	QueryTimeout   time.Duration // of one query, with all that its client takes; 1h if zero
+	CollapseRows   int64         // a stage with no more input rows runs as one fragment; 50,000 if zero, never if negative
+	DivideBytesMin int64         // a query that reads less runs on one worker; 1 MiB if zero, all are divided if negative
 }
 
 // Coordinator runs statements. Its methods may be called from many goroutines.
@@ -111,6 +115,7 @@ type Coordinator struct {
 	engine    engine
 	functions planner.Functions
 	splits    planner.Splits
+	admission *admission
 	members   members
 	listings  listings
 	counters  counters
@@ -126,12 +131,16 @@ func New(ctx context.Context, d Deps, o Options) (*Coordinator, error) {
 	o.SQLBytesMax = or(o.SQLBytesMax, 1<<20)
 	o.RecordBytesMax = or(o.RecordBytesMax, 16<<20)
 	o.QueryBytesMax = or(o.QueryBytesMax, 8<<30)
+	o.QueriesMax = or(o.QueriesMax, 32)
+	o.QueueMax = or(o.QueueMax, 256)
+	o.QueueWait = or(o.QueueWait, 30*time.Second)
+	o.QueryTimeout = or(o.QueryTimeout, time.Hour)
 	o.CollapseRows = or(o.CollapseRows, 50_000)
 	o.DivideBytesMin = or(o.DivideBytesMin, 1<<20)
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Coordinator{Deps: d, opts: o, engine: engine{d.DB}}
+	c := &Coordinator{Deps: d, opts: o, engine: engine{d.DB}, admission: newAdmission(o)}
 	var err error
 	if c.functions, err = loadFunctions(ctx, d.DB); err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ import (
 	"skein/meta"
 	"skein/planner"
 	nodev1 "skein/proto/node/v1"
+	"skein/worker"
 )
 
 // execution is a plan being run. Its methods but for those of attempts run in
@@ -36,7 +37,13 @@ type execution struct {
 	running int
 	bytes   int64 // that are kept for the query
 	owned   sync.WaitGroup
+	timeout context.CancelFunc
+	leave   func() // the admission
 }
+
+// lostNode is the detail of an error that names the node whose rows could not
+// be read.
+const lostNode = worker.LostNodeDetail
 
 // attempt is one try of a fragment on a worker.
 type attempt struct {
@@ -58,6 +65,12 @@ type outcome struct {
 // The reader owns all that the query holds anywhere.
 func (c *Coordinator) run(ctx context.Context, p *planner.Plan, views map[string]*tableView) (batch.Reader, *execution, error) {
 	e := &execution{c: c, id: ulid.Make().String(), views: views, holds: map[string]*hold{}, known: map[string]meta.Node{}, ended: make(chan outcome)}
+	leave, err := c.admission.enter(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	e.leave = leave
+	ctx, e.timeout = context.WithTimeoutCause(ctx, c.opts.QueryTimeout, fault.Newf(fault.DeadlineExceeded, "the query took longer than %v; raise --query-timeout", c.opts.QueryTimeout))
 	e.ctx, e.stop = context.WithCancelCause(ctx)
 	for _, s := range p.Stages {
 		e.stages = append(e.stages, &stageRun{Stage: s})
@@ -94,6 +107,8 @@ func (e *execution) close() {
 		e.running--
 	}
 	e.owned.Wait()
+	e.timeout()
+	e.leave()
 }
 
 // runTries bounds how often the last stage is begun.
@@ -288,11 +303,11 @@ func (e *execution) lost(f *fragment, worker string, err error) error {
 		return err
 	}
 	node := worker
-	if n := fault.Details(err)["lost_node"]; n != "" {
+	if n := fault.Details(err)[lostNode]; n != "" {
 		node = n
 	}
-	e.drop(node)
-	if node != e.c.opts.Node.ID {
+	if node != e.c.opts.Node.ID { // this node is here; what failed is what it asked
+		e.drop(node)
 		e.c.members.suspect(node)
 	}
 	if refreshErr := e.refresh(); refreshErr != nil {

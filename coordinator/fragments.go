@@ -5,6 +5,7 @@ package coordinator
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"skein/internal/batch"
 	"skein/internal/duck"
@@ -27,6 +28,8 @@ type fragment struct {
 	kept     *nodev1.KeepResponse      // nil until its rows are kept
 	keeper   string                    // the node that keeps them
 	winner   int                       // the attempt that did
+	share    []planner.File            // of the stage's split table
+	streamed *measured                 // of the last stage
 }
 
 // stageRun is a stage being run. Its fragments are made when the stages that
@@ -100,7 +103,7 @@ func sameColumns(a, b []*nodev1.Column) bool {
 // make makes a stage's fragments.
 func (e *execution) make(s *stageRun) {
 	add := func(worker string, split []planner.File) *fragment {
-		f := &fragment{stage: s, number: len(s.fragments), worker: worker, files: map[string][]planner.File{}, running: map[int]*attempt{}}
+		f := &fragment{share: split, stage: s, number: len(s.fragments), worker: worker, files: map[string][]planner.File{}, running: map[int]*attempt{}}
 		for _, t := range s.Tables {
 			f.files[t.View] = t.Files
 			if t.Split {
@@ -168,7 +171,8 @@ func (e *execution) opened(ctx context.Context, f *fragment) (batch.Reader, erro
 	if err != nil {
 		return nil, describe(n, err)
 	}
-	ahead, err := peek(ctx, reader)
+	f.streamed = &measured{Reader: reader, began: time.Now()}
+	ahead, err := peek(ctx, f.streamed)
 	if err != nil {
 		reader.Close()
 		return nil, describe(n, err)

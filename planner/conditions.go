@@ -101,10 +101,14 @@ func (p *pruner) mayCompare(s subject, op opcode.Op, e ast.ExprNode) test {
 	return s.compare(op, values)
 }
 
+// listMax bounds the lists of IN that are understood: each file is compared
+// with each value.
+const listMax = 1_000
+
 // mayIn tests IN, or NOT IN if truth is false.
 func (p *pruner) mayIn(e *ast.PatternInExpr, truth bool) test {
 	s, ok := p.subject(e.Expr)
-	if !ok || e.Sel != nil {
+	if !ok || e.Sel != nil || len(e.List) > listMax {
 		return nil
 	}
 	var items []ast.ExprNode

@@ -1,7 +1,6 @@
 package planner
 
 import (
-	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -73,9 +72,9 @@ func (s subject) holds(text string) bool {
 	if s.resultType == "DOUBLE" || s.resultType == "FLOAT" {
 		return true
 	}
-	var precision, scale int
-	fmt.Sscanf(s.resultType, "DECIMAL(%d,%d)", &precision, &scale)
-	return len(decimals) <= scale
+	_, scale, _ := strings.Cut(strings.TrimSuffix(s.resultType, ")"), ",") // of DECIMAL(12,2)
+	n, err := strconv.Atoi(scale)
+	return len(decimals) == 0 || err == nil && len(decimals) <= n
 }
 
 // constantNumber reads a number, or one cast to a numeric type.

@@ -3,44 +3,77 @@ package planner
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
-// String draws the plan as a tree that a person can read: the last stage
-// first, and below each stage those that it reads.
-func (p *Plan) String() string {
-	var b strings.Builder
-	switch p.Strategy {
-	case Scan:
-		fmt.Fprintf(&b, "scan  %s\n", count(len(p.Stages[0].Fragments), "fragment"))
-	case Divide:
-		fmt.Fprintf(&b, "divide  %s\n", count(len(p.Stages), "stage"))
-	case Gather:
-		fmt.Fprintf(&b, "gather  on one worker: %s\n", p.Why)
-	}
-	for _, t := range p.Tables {
-		fmt.Fprintf(&b, "│  %s  files %d of %d\n", t.Table, len(t.Kept), t.FilesKnown)
-	}
-	p.draw(&b, len(p.Stages)-1, "", map[int]bool{})
-	return b.String()
+// Explained is a plan, and what came of it, for people and programs to read.
+// What is not known before a query is run is zero.
+type Explained struct {
+	Strategy string           `json:"strategy"` // scan, divide or gather
+	Why      string           `json:"why,omitempty"`
+	Tables   []ExplainedTable `json:"tables"`
+	Stages   []ExplainedStage `json:"stages"` // the last one gives the answer
+	Rows     int64            `json:"rows,omitempty"`
+	Planned  time.Duration    `json:"planned_ns,omitempty"`
+	Elapsed  time.Duration    `json:"elapsed_ns,omitempty"`
+	Analyzed bool             `json:"analyzed"`
 }
 
-// draw writes a stage and what it reads. A stage that was drawn is only named.
-func (p *Plan) draw(b *strings.Builder, id int, indent string, drawn map[int]bool) {
-	s := p.Stages[id]
-	fmt.Fprintf(b, "%s└─ stage %d  %s\n", indent, id, s.summary())
-	indent += "   "
-	if drawn[id] {
-		return
-	}
-	drawn[id] = true
-	fmt.Fprintf(b, "%s%s\n", indent, s.SQL)
-	for _, f := range s.Fragments {
-		rows := int64(0)
-		for _, file := range f.Files {
-			rows += file.Rows
+// ExplainedTable tells how much of a table is read.
+type ExplainedTable struct {
+	Table      string `json:"table"`
+	FilesKept  int    `json:"files_kept"`
+	FilesKnown int    `json:"files_known"`
+	BytesKept  int64  `json:"bytes_kept"`
+}
+
+// ExplainedStage is one stage.
+type ExplainedStage struct {
+	ID        int                 `json:"id"`
+	Runs      string              `json:"runs"` // on which workers
+	SQL       string              `json:"sql"`
+	Reads     []ExplainedRead     `json:"reads,omitempty"`
+	Fragments []ExplainedFragment `json:"fragments,omitempty"`
+	Retries   int                 `json:"retries"`
+}
+
+// ExplainedRead is what a stage reads of an earlier one.
+type ExplainedRead struct {
+	Stage int    `json:"stage"`
+	How   string `json:"how"`
+}
+
+// ExplainedFragment is one worker's part of a stage.
+type ExplainedFragment struct {
+	Worker       string        `json:"worker"`
+	Files        int           `json:"files"`
+	FileRows     int64         `json:"file_rows"`
+	BytesRead    int64         `json:"bytes_read"`
+	BytesFetched int64         `json:"bytes_fetched"` // rows of earlier stages, from other workers
+	BytesKept    int64         `json:"bytes_kept"`
+	Rows         int64         `json:"rows"`
+	Elapsed      time.Duration `json:"elapsed_ns"`
+	Attempts     int           `json:"attempts"`
+}
+
+// Explain tells what the plan is.
+func (p *Plan) Explain() *Explained {
+	x := &Explained{Strategy: [...]string{Scan: "scan", Divide: "divide", Gather: "gather"}[p.Strategy], Why: p.Why}
+	for _, t := range p.Tables {
+		e := ExplainedTable{Table: t.Table, FilesKept: len(t.Kept), FilesKnown: t.FilesKnown}
+		for _, f := range t.Kept {
+			e.BytesKept += f.Bytes
 		}
-		fmt.Fprintf(b, "%s· %s  files=%d rows=%d\n", indent, f.Worker, len(f.Files), rows)
+		x.Tables = append(x.Tables, e)
 	}
+	for _, s := range p.Stages {
+		x.Stages = append(x.Stages, s.explain())
+	}
+	return x
+}
+
+func (s *Stage) explain() ExplainedStage {
+	e := ExplainedStage{ID: s.ID, Runs: s.summary(), SQL: s.SQL}
 	for _, r := range s.Reads {
 		how := "all rows"
 		switch {
@@ -49,30 +82,119 @@ func (p *Plan) draw(b *strings.Builder, id int, indent string, drawn map[int]boo
 		case len(r.Keys) > 0:
 			how = "by hash of " + strings.Join(r.Keys, ", ")
 		}
-		fmt.Fprintf(b, "%s← %s: %s\n", indent, r.View, how)
+		e.Reads = append(e.Reads, ExplainedRead{Stage: r.Stage, How: how})
+	}
+	for _, f := range s.Fragments {
+		e.Fragments = append(e.Fragments, s.ExplainFragment(f.Worker, f.Files))
+	}
+	return e
+}
+
+// ExplainFragment tells what a fragment reads that has the given share of the
+// stage's split table.
+func (s *Stage) ExplainFragment(worker string, share []File) ExplainedFragment {
+	e := ExplainedFragment{Worker: worker}
+	add := func(files []File) {
+		for _, f := range files {
+			e.Files++
+			e.FileRows += f.Rows
+			e.BytesRead += f.Bytes
+		}
+	}
+	for _, t := range s.Tables {
+		if t.Split {
+			add(share)
+		} else {
+			add(t.Files)
+		}
+	}
+	return e
+}
+
+func (s *Stage) summary() string {
+	switch s.Kind {
+	case Split:
+		return "on " + count(len(s.Fragments), "worker")
+	case Follow:
+		return fmt.Sprintf("beside stage %d", s.Follow)
+	case Shared:
+		return "on all workers"
+	}
+	if s.Why != "" {
+		return "on one worker: " + s.Why
+	}
+	return "on one worker"
+}
+
+// String draws the plan as a tree.
+func (p *Plan) String() string { return p.Explain().String() }
+
+// String draws the plan as a tree: the last stage first, and below each stage
+// those that it reads.
+func (x *Explained) String() string {
+	var b strings.Builder
+	b.WriteString(x.Strategy)
+	switch {
+	case x.Strategy == "gather":
+		b.WriteString("  on one worker: " + x.Why)
+	case x.Strategy == "divide":
+		b.WriteString("  " + count(len(x.Stages), "stage"))
+	case len(x.Stages) == 1:
+		b.WriteString("  " + count(len(x.Stages[0].Fragments), "fragment"))
+	}
+	if x.Analyzed {
+		fmt.Fprintf(&b, "  rows=%d planned=%v elapsed=%v", x.Rows, round(x.Planned), round(x.Elapsed))
+	}
+	b.WriteString("\n")
+	for _, t := range x.Tables {
+		fmt.Fprintf(&b, "│  %s  files %d of %d\n", t.Table, t.FilesKept, t.FilesKnown)
+	}
+	x.draw(&b, len(x.Stages)-1, "", map[int]bool{})
+	return b.String()
+}
+
+// draw writes a stage and those that it reads. A stage that was drawn already
+// is only named.
+func (x *Explained) draw(b *strings.Builder, id int, indent string, drawn map[int]bool) {
+	s := x.Stages[id]
+	drawn[id] = true
+	fmt.Fprintf(b, "%s└─ stage %d  %s", indent, id, s.Runs)
+	if s.Retries > 0 {
+		fmt.Fprintf(b, "  retries=%d", s.Retries)
+	}
+	indent += "   "
+	fmt.Fprintf(b, "\n%s%s\n", indent, s.SQL)
+	for _, f := range s.Fragments {
+		fmt.Fprintf(b, "%s· %s\n", indent, f.text(x.Analyzed))
+	}
+	for _, r := range s.Reads {
+		fmt.Fprintf(b, "%s← stage %d: %s\n", indent, r.Stage, r.How)
 		if !drawn[r.Stage] {
-			p.draw(b, r.Stage, indent, drawn)
+			x.draw(b, r.Stage, indent, drawn)
 		}
 	}
 }
 
-func (s *Stage) summary() string {
-	var what string
-	switch s.Kind {
-	case Split:
-		what = "on " + count(len(s.Fragments), "worker")
-	case Follow:
-		what = fmt.Sprintf("beside stage %d", s.Follow)
-	case Shared:
-		what = "on all workers"
-	case One:
-		what = "on one worker"
-		if s.Why != "" {
-			what += ": " + s.Why
+func (f ExplainedFragment) text(analyzed bool) string {
+	if !analyzed {
+		return fmt.Sprintf("%s  files=%d rows=%d", f.Worker, f.Files, f.FileRows)
+	}
+	s := fmt.Sprintf("%s  rows=%d time=%v", f.Worker, f.Rows, round(f.Elapsed))
+	for _, v := range []struct {
+		name string
+		n    int64
+	}{{"files", int64(f.Files)}, {"read", f.BytesRead}, {"fetched", f.BytesFetched}, {"kept", f.BytesKept}} {
+		if v.n > 0 {
+			s += fmt.Sprintf(" %s=%d", v.name, v.n)
 		}
 	}
-	return what
+	if f.Attempts > 1 {
+		s += fmt.Sprintf(" attempts=%d", f.Attempts)
+	}
+	return s
 }
+
+func round(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }
 
 func count(n int, what string) string {
 	if n == 1 {

@@ -80,16 +80,22 @@ func (v value) compare(w value) (order int, known bool) {
 // numberValue reads a decimal number without exponent.
 func numberValue(text string) value {
 	v := value{kind: numberKind}
+	digits := 0
+	for i := range len(text) {
+		if c := text[i]; '0' <= c && c <= '9' && (digits > 0 || c > '0') {
+			digits++
+		}
+	}
 	var err error
+	if v.sure = digits <= sureDigits; !strings.Contains(text, ".") {
+		if v.integer, err = strconv.ParseInt(text, 10, 64); err == nil {
+			v.whole, v.float = true, float64(v.integer)
+			return v
+		}
+	}
 	if v.float, err = strconv.ParseFloat(text, 64); err != nil {
 		return value{}
 	}
-	if v.integer, err = strconv.ParseInt(text, 10, 64); err == nil {
-		v.whole, v.sure = true, v.integer > -1<<53 && v.integer < 1<<53
-		return v
-	}
-	digits := strings.TrimLeft(strings.Replace(strings.TrimLeft(text, "-"), ".", "", 1), "0")
-	v.sure = len(digits) <= sureDigits
 	return v
 }
 
@@ -236,12 +242,12 @@ func (p *pruner) subject(e ast.ExprNode) (subject, bool) {
 
 // casted is the cast of a time to another type of time.
 func (p *pruner) casted(i int, to string) (subject, bool) {
-	switch {
-	case to == "DATE":
+	switch to {
+	case "DATE":
 		s, ok := p.truncated(i, "day")
 		s.resultType = to
 		return s, ok
-	case to == "TIMESTAMP" || to == "TIMESTAMP WITH TIME ZONE":
+	case "TIMESTAMP", "TIMESTAMP WITH TIME ZONE":
 		return p.rising(i, to, func(t time.Time) time.Time { return t }), true
 	}
 	return subject{}, false

@@ -8,7 +8,6 @@ import (
 	"io"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
@@ -255,12 +254,11 @@ func TestEveryTypeTravelsWithoutLoss(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, sql := range samples(types) {
-		times := 1000 // so that there is more than one chunk of DuckDB's
-		if strings.Contains(sql, "repeat(") {
+		times := 1000                                                                  // so that there is more than one chunk of DuckDB's
+		if strings.Contains(sql, "repeat(") || strings.Contains(sql, "AS UHUGEINT)") { // large, or slow as text
 			times = 10
 		}
 		number := int32(i)
-		start := time.Now()
 		kept, err := f.runners["n1"].Keep(t.Context(), &nodev1.Fragment{QueryId: "q", Number: number,
 			Sql: fmt.Sprintf("SELECT row_number() OVER () AS i, s.* FROM range(%d) r, (%s) s ORDER BY r.range LIMIT 2500", times, sql)})
 		if err != nil {
@@ -286,7 +284,6 @@ func TestEveryTypeTravelsWithoutLoss(t *testing.T) {
 			diffs[j] = fmt.Sprintf("count(*) FILTER (%s) || coalesce(' such as ' || min(%s::VARCHAR || ', became ' || %s::VARCHAR) FILTER (%[1]s), '')", differ, was, is)
 		}
 		got := f.run(t, "n1", &nodev1.Fragment{QueryId: "q", Reads: []*nodev1.StageRead{there, back}, Sql: "SELECT " + strings.Join(diffs, ", ") + " FROM v FULL JOIN back USING (i)"})
-		t.Log(time.Since(start), sql[:min(len(sql), 1500)])
 		for j, c := range kept.Columns {
 			if got[0][j] != "0" {
 				t.Errorf("%s travels as %s: %s", c.Type, transportType(c.Type), got[0][j])

@@ -34,6 +34,7 @@ var methods = map[string]Role{
 	nodeService + "Flush":   Node,
 	nodeService + "Discard": Node,
 	nodeService + "Stats":   Node,
+	nodeService + "Keep":    Node, nodeService + "Hold": Node,
 
 	flightService + "Handshake":      None, // where clients show their password
 	flightService + "ListFlights":    Read,
