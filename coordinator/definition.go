@@ -11,6 +11,7 @@ import (
 	"skein/internal/fault"
 	"skein/meta"
 	"skein/planner"
+	"skein/worker"
 )
 
 // definition is a statement that defines something, ready to run.
@@ -167,7 +168,11 @@ func (c *Coordinator) declared(ctx context.Context, columns string) (meta.Schema
 		if err != nil {
 			return meta.Schema{}, fmt.Errorf("column %s: %w", r[0], err)
 		}
-		s.Columns = append(s.Columns, meta.Column{Name: r[0], Type: meta.Type{Kind: stored}})
+		t, err := worker.ParseType(stored)
+		if err != nil {
+			return meta.Schema{}, fmt.Errorf("column %s: %w", r[0], err)
+		}
+		s.Columns = append(s.Columns, meta.Column{Name: r[0], Type: t})
 	}
 	return s, nil
 }

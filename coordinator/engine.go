@@ -5,6 +5,7 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -50,24 +51,52 @@ func loadFunctions(ctx context.Context, db *duck.DB) (planner.Functions, error) 
 		return nil, err
 	}
 	defer c.Close()
-	rows, err := c.Strings(ctx, "SELECT lower(function_name), function_type, coalesce(stability, '') FROM duckdb_functions() WHERE function_type IN ('scalar', 'aggregate', 'macro')")
+	rows, err := c.Strings(ctx, "SELECT lower(function_name), function_type, coalesce(stability, ''), coalesce(macro_definition, '') FROM duckdb_functions() WHERE function_type IN ('scalar', 'aggregate', 'macro')")
 	if err != nil {
 		return nil, err
 	}
-	f := planner.Functions{}
+	f, macros := planner.Functions{}, map[string]string{}
 	for _, r := range rows {
 		class := planner.Scalar
 		switch {
 		case r[1] == "aggregate":
 			class = planner.Aggregate
 		case r[1] == "macro":
-			class = planner.Unsteady // may hold anything
+			macros[r[0]] += " " + r[3]
+			continue
 		case r[2] != "CONSISTENT":
 			class = planner.Unsteady
 		}
 		f[r[0]] = max(f[r[0]], class)
 	}
+	for name := range macros {
+		f[name] = max(f[name], macroClass(name, macros, f, 0))
+	}
 	return f, nil
+}
+
+// called finds the functions that a macro's definition calls.
+var called = regexp.MustCompile(`(\w+)"?\(`)
+
+// macroDepthMax bounds macros that call macros.
+const macroDepthMax = 5
+
+// macroClass is Scalar for a macro that only calls functions that are.
+func macroClass(name string, macros map[string]string, f planner.Functions, depth int) planner.Function {
+	definition := strings.ToLower(macros[name])
+	if depth > macroDepthMax || strings.Contains(definition, "select") || strings.Contains(definition, "current_") {
+		return planner.Unsteady
+	}
+	for _, m := range called.FindAllStringSubmatch(definition, -1) {
+		class, known := f[m[1]]
+		if _, isMacro := macros[m[1]]; isMacro && m[1] != name {
+			class, known = macroClass(m[1], macros, f, depth+1), true
+		}
+		if known && class != planner.Scalar {
+			return planner.Unsteady
+		}
+	}
+	return planner.Scalar
 }
 
 // statementError classes what the planner says of a statement, with the place

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"skein/internal/batch"
-	"skein/internal/duck"
 	"skein/internal/fault"
 	"skein/meta"
 	"skein/planner"
@@ -20,6 +19,7 @@ type fragment struct {
 	stage    *stageRun
 	number   int
 	worker   string                    // where it runs, or should
+	home     string                    // where it was meant to run at first
 	files    map[string][]planner.File // by view
 	follows  *fragment                 // whose rows it reads where they are
 	attempts int                       // begun so far
@@ -66,26 +66,33 @@ func (e *execution) message(f *fragment, number int) (*nodev1.Fragment, error) {
 func (e *execution) read(f *fragment, r planner.Read) (*nodev1.StageRead, error) {
 	from := e.stages[r.Stage]
 	read := &nodev1.StageRead{View: r.View}
-	var keys []string
-	for _, k := range r.Keys {
-		keys = append(keys, duck.Ident(k))
-	}
 	for _, g := range from.fragments {
 		if read.Columns == nil {
 			read.Columns = g.kept.Columns
 		} else if !sameColumns(read.Columns, g.kept.Columns) {
 			return nil, fault.Newf(fault.Internal, "fragments of stage %d disagree about its columns", from.ID)
 		}
-		if r.Own && g != f.follows || g.kept.Rows == 0 {
+		if r.Own && g != f.follows || r.Near && e.nearest(f.stage, g) != f.number || g.kept.Rows == 0 {
 			continue
 		}
 		k := &nodev1.KeptRead{QueryId: e.id, Stage: int32(from.ID), Number: int32(g.number), Attempt: int32(g.winner)}
-		if len(keys) > 0 && f.stage.parts > 1 {
-			k.Keys, k.Parts, k.Part = keys, int32(f.stage.parts), int32(f.number)
+		if len(r.Keys) > 0 && f.stage.parts > 1 {
+			k.Keys, k.Parts, k.Part = r.Keys, int32(f.stage.parts), int32(f.number)
 		}
 		read.Shares = append(read.Shares, &nodev1.KeptShare{NodeId: g.keeper, Address: e.known[g.keeper].Address, Read: k})
 	}
 	return read, nil
+}
+
+// nearest is the fragment of a stage that reads all that g kept: one on the
+// same worker, if there is one.
+func (e *execution) nearest(s *stageRun, g *fragment) int {
+	for _, f := range s.fragments {
+		if f.home == g.home {
+			return f.number
+		}
+	}
+	return g.number % len(s.fragments)
 }
 
 func sameColumns(a, b []*nodev1.Column) bool {
@@ -103,7 +110,7 @@ func sameColumns(a, b []*nodev1.Column) bool {
 // make makes a stage's fragments.
 func (e *execution) make(s *stageRun) {
 	add := func(worker string, split []planner.File) *fragment {
-		f := &fragment{share: split, stage: s, number: len(s.fragments), worker: worker, files: map[string][]planner.File{}, running: map[int]*attempt{}}
+		f := &fragment{share: split, home: worker, stage: s, number: len(s.fragments), worker: worker, files: map[string][]planner.File{}, running: map[int]*attempt{}}
 		for _, t := range s.Tables {
 			f.files[t.View] = t.Files
 			if t.Split {

@@ -1,5 +1,10 @@
 package planner
 
+import (
+	"encoding/json"
+	"slices"
+)
+
 // isAggregated tells a block that makes one row of many.
 func (d *divider) isAggregated(b *block) bool {
 	return len(list(b.n, "group_expressions")) > 0 || len(list(b.n, "group_sets")) > 0 || b.n["having"] != nil ||
@@ -53,6 +58,10 @@ func (d *divider) aggregate(b *block, s spread, columns []Column) (*Stage, error
 	if err := d.expandAliases(b); err != nil {
 		return nil, err
 	}
+	if hasClass([]any{b.n["select_list"], b.n["having"], b.n["qualify"]}, "STAR") {
+		return nil, opaque("* or COLUMNS beside aggregates")
+	}
+	dedupGroups(b.n)
 	a := &aggregation{d: d, b: b, sets: list(b.n, "group_sets"), calls: map[string]*aggregateCall{}}
 	for _, v := range list(b.n, "group_expressions") {
 		n, _ := v.(node)
@@ -68,6 +77,32 @@ func (d *divider) aggregate(b *block, s spread, columns []Column) (*Stage, error
 		return a.inSteps(columns)
 	}
 	return a.regrouped(columns)
+}
+
+// dedupGroups leaves each expression that is grouped by once.
+func dedupGroups(n node) {
+	place, to := map[string]int{}, map[any]json.Number{}
+	groups := []any{}
+	for i, v := range list(n, "group_expressions") {
+		g, _ := v.(node)
+		key := keyOf(g)
+		if _, ok := place[key]; !ok {
+			place[key] = len(groups)
+			groups = append(groups, g)
+		}
+		to[jsonNumber(i)] = jsonNumber(place[key])
+	}
+	for i, v := range list(n, "group_sets") {
+		old, _ := v.([]any)
+		set := []any{}
+		for _, index := range old {
+			if !slices.Contains(set, any(to[index])) {
+				set = append(set, to[index])
+			}
+		}
+		list(n, "group_sets")[i] = set
+	}
+	n["group_expressions"] = groups
 }
 
 // complete tells that all rows of each group are in one fragment.
@@ -191,7 +226,10 @@ func (a *aggregation) inSteps(columns []Column) (*Stage, error) {
 		items = append(items, as(g, groupName(i)))
 		groups = append(groups, clone(g))
 	}
-	distinct := map[string]int{}
+	distinct, grouped := map[string]int{}, map[string]bool{}
+	for _, g := range a.groups {
+		grouped[keyOf(g)] = true
+	}
 	for _, c := range a.order {
 		if c.distinct {
 			arg := a.distinctArg(c)
@@ -199,7 +237,9 @@ func (a *aggregation) inSteps(columns []Column) (*Stage, error) {
 			if _, ok := distinct[key]; !ok {
 				distinct[key] = len(distinct)
 				items = append(items, as(arg, distinctName(distinct[key])))
-				groups = append(groups, arg)
+				if !grouped[key] {
+					groups = append(groups, arg)
+				}
 			}
 			c.at = distinct[key]
 		}
@@ -288,7 +328,7 @@ func (a *aggregation) partial(rule, call node) node {
 // inside the arguments are the user's and none.
 func (a *aggregation) filter(n, rule node, filter node) {
 	if a.d.isAggregate(rule) {
-		conditions := append(conjunctsOf(n["filter"]), clone(filter).(node))
+		conditions := append(conjunctsOf(n["filter"]), conjunctsOf(clone(filter))...)
 		n["filter"] = and(conditions)
 		return
 	}
@@ -318,7 +358,7 @@ func (a *aggregation) merge(part *Stage, items []any, columns []Column) (*Stage,
 	n["select_list"] = post.list(list(a.b.n, "select_list"))
 	n["having"] = post.expr(a.b.n["having"])
 	n["qualify"] = post.expr(a.b.n["qualify"])
-	n["modifiers"] = post.list(list(a.b.n, "modifiers"))
+	n["modifiers"] = post.modifiers(list(a.b.n, "modifiers"))
 	if post.err != nil {
 		return nil, post.err
 	}
@@ -396,6 +436,21 @@ func (a *aggregation) regrouped(columns []Column) (*Stage, error) {
 type rewriter struct {
 	a   *aggregation
 	err error
+}
+
+// modifiers leaves ORDER BY ALL as it is.
+func (r *rewriter) modifiers(l []any) []any {
+	out := make([]any, len(l))
+	for i, v := range l {
+		m, _ := v.(node)
+		orders := list(m, "orders")
+		if len(orders) == 1 && kind(child(orders[0].(node), "expression")) == "STAR" {
+			out[i] = v
+			continue
+		}
+		out[i] = r.expr(v)
+	}
+	return out
 }
 
 func (r *rewriter) list(l []any) []any {

@@ -23,6 +23,7 @@ type leaf struct {
 type use struct {
 	mode mode
 	keys []string // for shared: the columns by whose hash rows are dealt out
+	cast []string // for shared: the types that they are first cast to, if any
 }
 
 type mode int
@@ -31,6 +32,7 @@ const (
 	everything mode = iota // each fragment reads all rows
 	driven                 // each fragment has the rows that lie with it
 	shared                 // each fragment reads the rows of its part
+	near                   // each row is read by one fragment, whichever
 )
 
 // block is a SELECT as the planner sees it: its own FROM with the simple
@@ -147,7 +149,7 @@ func (d *divider) join(b *block, n node, nullable bool) ([]*relation, error) {
 	n[mark] = equal
 	if tp == "SEMI" || tp == "ANTI" { // the right side's columns end here
 		for _, r := range right {
-			r.alias, r.fields, r.open = mark, nil, false
+			r.hidden = true
 		}
 		return left, nil
 	}
@@ -352,7 +354,7 @@ func (b *block) starFields(n node) ([]attribute, bool) {
 	only := fold(str(n, "relation_name"))
 	var all []attribute
 	for _, r := range b.names.relations {
-		if only != "" && r.alias != only {
+		if only != "" && r.alias != only || r.hidden {
 			continue
 		}
 		if r.open {

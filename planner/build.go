@@ -86,6 +86,11 @@ func whole(n int64) node {
 		"value": node{"type": node{"id": tp, "type_info": nil}, "is_null": false, "value": json.Number(strconv.FormatInt(n, 10))}}
 }
 
+func boolean(b bool) node {
+	return node{"class": "CAST", "type": "OPERATOR_CAST", "alias": "", "query_location": nowhere, "child": text(map[bool]string{true: "t", false: "f"}[b]),
+		"cast_type": node{"id": "BOOLEAN", "type_info": nil}, "try_cast": false}
+}
+
 // integer is the value of an integer constant.
 func integer(n node) (int64, bool) {
 	v := child(n, "value")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
+	"strings"
 )
 
 // divider turns one statement into stages.
@@ -160,9 +161,13 @@ func (d *divider) statement(query node) node {
 	return node{"node": tree, "named_param_map": []any{}}
 }
 
-// strip takes out what the planner noted in a tree.
+// strip takes out what the planner noted in a tree, and writes true and false
+// as DuckDB does.
 func strip(tree node) {
 	walk(tree, func(n node) bool {
+		if v := child(n, "value"); kind(n) == "VALUE_CONSTANT" && str(child(v, "type"), "id") == "BOOLEAN" && v["is_null"] != true {
+			become(n, boolean(v["value"] == true))
+		}
 		delete(n, mark)
 		delete(n, cteIndex)
 		if str(n, "schema_name") == cteSchema {
@@ -433,15 +438,28 @@ func (d *divider) read(s *Stage, n node, l *leaf, w *wanted) error {
 		}
 	}
 	s.sizes = append(s.sizes, from.bytes)
-	r := Read{Stage: from.ID, Keys: l.use.keys, Own: l.use.mode == driven}
+	r := Read{Stage: from.ID, Keys: l.use.hashed(), Own: l.use.mode == driven, Near: l.use.mode == near}
 	switch {
 	case r.Own:
 		s.Kind, s.Follow = Follow, from.ID
-	case len(r.Keys) > 0:
+	case r.Near || len(r.Keys) > 0:
 		s.Kind = Shared
 	}
 	n["table_name"] = s.readView(r)
 	return nil
+}
+
+// hashed are the keys as SQL.
+func (u use) hashed() []string {
+	var keys []string
+	for i, k := range u.keys {
+		k = `"` + strings.ReplaceAll(k, `"`, `""`) + `"`
+		if i < len(u.cast) && u.cast[i] != "" {
+			k = "CAST(" + k + " AS " + u.cast[i] + ")"
+		}
+		keys = append(keys, k)
+	}
+	return keys
 }
 
 // scan makes the stage that reads a table's columns, filtered.

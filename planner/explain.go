@@ -77,7 +77,7 @@ func (s *Stage) explain() ExplainedStage {
 	for _, r := range s.Reads {
 		how := "all rows"
 		switch {
-		case r.Own:
+		case r.Own || r.Near:
 			how = "where they are"
 		case len(r.Keys) > 0:
 			how = "by hash of " + strings.Join(r.Keys, ", ")

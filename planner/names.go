@@ -26,6 +26,7 @@ type relation struct {
 	alias  string // folded
 	fields []attribute
 	open   bool // it may have columns that are not known
+	hidden bool // only the condition of its SEMI or ANTI JOIN sees it
 }
 
 // namespace is what a block's expressions see.
@@ -78,13 +79,18 @@ func (s *namespace) own(names []any) (reference, bool) {
 	}
 	var found *attribute
 	open := false
-	for _, r := range s.relations {
-		open = open || r.open
-		if f := r.find(first); f != nil {
-			if found != nil {
-				return reference{unknown: true}, false // ambiguous
+	for _, hidden := range []bool{false, true} {
+		for _, r := range s.relations {
+			if r.hidden != hidden || found != nil && hidden {
+				continue
 			}
-			found = f
+			open = open || r.open
+			if f := r.find(first); f != nil {
+				if found != nil {
+					return reference{unknown: true}, false // ambiguous
+				}
+				found = f
+			}
 		}
 	}
 	switch {

@@ -103,6 +103,8 @@ func (q *Query) whyWhole(p *Plan, c *Catalog) string {
 	switch {
 	case len(q.Tables) == 0:
 		return "no table"
+	case showRef(q.tree) != nil:
+		return "it is about a query, not its rows"
 	case len(c.Workers) == 1:
 		return "there is one worker"
 	case bytes < c.DivideBytesMin:

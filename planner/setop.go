@@ -10,24 +10,23 @@ func (d *divider) setOperation(n node, columns []Column) (*Stage, error) {
 	default:
 		return nil, opaque("set operation " + tp)
 	}
-	left, err := d.side(child(n, "left"), columns)
-	if err != nil {
-		return nil, err
-	}
-	right, err := d.side(child(n, "right"), columns)
-	if err != nil {
-		return nil, err
-	}
-	u := use{mode: shared}
-	for i := range columns {
-		u.keys = append(u.keys, stored(i))
-	}
-	for i, s := range []*Stage{left, right} {
+	for _, key := range []string{"left", "right"} {
+		s, err := d.stageOf(child(n, key))
+		if err != nil {
+			return nil, err
+		}
+		if len(s.columns) != len(columns) {
+			return nil, opaque("UNION BY NAME")
+		}
+		u := use{mode: near}
+		if tp != "UNION" || n["setop_all"] != true {
+			u = byAllColumns(s, columns)
+		}
 		items := make([]any, len(columns))
 		for i := range columns {
-			items[i] = column(stored(i))
+			items[i] = column(s.stored(i))
 		}
-		n[[]string{"left", "right"}[i]] = selectNode(items, d.leafOver(s, u))
+		n[key] = selectNode(items, d.leafOver(s, u))
 	}
 	modifiers := list(n, "modifiers")
 	if len(modifiers) == 0 {
@@ -40,25 +39,17 @@ func (d *divider) setOperation(n node, columns []Column) (*Stage, error) {
 	return d.end(n, e, columns)
 }
 
-// side makes the stages of one side, with the types that the whole has.
-func (d *divider) side(n node, columns []Column) (*Stage, error) {
-	s, err := d.stageOf(n)
-	if err != nil {
-		return nil, err
-	}
-	if len(s.columns) != len(columns) {
-		return nil, opaque("UNION BY NAME")
-	}
-	items := make([]any, len(columns))
-	cast := false
+// byAllColumns deals the rows of one side out by their values as those of the
+// whole, whose types may be others.
+func byAllColumns(s *Stage, columns []Column) use {
+	u := use{mode: shared}
 	for i, c := range columns {
-		items[i] = column(s.stored(i))
+		u.keys = append(u.keys, s.stored(i))
+		cast := ""
 		if s.columns[i].Type != c.Type {
-			cast = true
+			cast = c.Type
 		}
+		u.cast = append(u.cast, cast)
 	}
-	if !cast {
-		return s, nil
-	}
-	return nil, opaque("a set operation over different types")
+	return u
 }

@@ -47,7 +47,7 @@ func (w *Worker) arrowColumns(ctx context.Context, conn *duck.Conn, schema *arro
 	}
 	cols := make([]meta.Column, len(rows))
 	for i, row := range rows {
-		t, err := parseType(row[1])
+		t, err := ParseType(row[1])
 		if err != nil {
 			return nil, fmt.Errorf("column %s: %w", row[0], err)
 		}

@@ -7,9 +7,9 @@ import (
 	"skein/meta"
 )
 
-// parseType reads a type as DuckDB's DESCRIBE writes it. Structs and lists are
+// ParseType reads a type as DuckDB's DESCRIBE writes it. Structs and lists are
 // told part by part, all else is a leaf of that name.
-func parseType(text string) (meta.Type, error) {
+func ParseType(text string) (meta.Type, error) {
 	p := typeParser{text: text}
 	t, ok := p.parse()
 	if !ok || p.at != len(text) {

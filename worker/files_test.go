@@ -23,7 +23,7 @@ func TestWrittenFileHasTheCatalogsTypes(t *testing.T) {
 		"STRUCT(a STRUCT(b BOOLEAN))[]", "FLOAT", "TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "BLOB",
 		"DATE", "TIME", "TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE", "DECIMAL(4,1)", "DECIMAL(18,3)", "DECIMAL(30,2)",
 	} {
-		kt, err := parseType(kind)
+		kt, err := ParseType(kind)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +61,7 @@ func TestWrittenFileHasTheCatalogsTypes(t *testing.T) {
 	}
 	var got, want []string
 	for i, row := range rows {
-		kt, err := parseType(row[1])
+		kt, err := ParseType(row[1])
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -182,7 +182,7 @@ func TestIngestTypes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, err := parseType(described[0][1]); err != nil || got.SQL() != c.kind {
+			if got, err := ParseType(described[0][1]); err != nil || got.SQL() != c.kind {
 				t.Errorf("the file has %s, the catalog %s", described[0][1], c.kind)
 			}
 			got := h.rows(t, "t", "SELECT CAST(x AS VARCHAR) FROM rows ORDER BY n")
@@ -385,7 +385,7 @@ func TestIngestTimesOfAllTypes(t *testing.T) {
 
 func TestIngestConversions(t *testing.T) {
 	typed := func(kind string) meta.Type {
-		t, err := parseType(kind)
+		t, err := ParseType(kind)
 		if err != nil {
 			panic(err)
 		}
@@ -474,7 +474,7 @@ func TestBulkAndRecordsInOneTable(t *testing.T) {
 
 func TestParseType(t *testing.T) {
 	for _, s := range []string{"", "STRUCT(", "STRUCT(a)", `STRUCT("a INTEGER)`, "INTEGER[", "DECIMAL(3", "STRUCT(a INTEGER,b INTEGER)", "INTEGER)"} {
-		if got, err := parseType(s); err == nil {
+		if got, err := ParseType(s); err == nil {
 			t.Errorf("%q gives %v", s, got)
 		}
 	}

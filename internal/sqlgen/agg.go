@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// roundEnd ends an aggregate that is rounded.
-const roundEnd = ", 6)"
+// shifted ends an aggregate that may be near zero, where two floats that
+// differ in their last digits are not equal to nine digits.
+const shifted = " + 1"
 
 // aggregate draws an aggregate over the scope. It is noisy where the order of
 // rows may change the last digits.
@@ -17,8 +18,8 @@ func (b *builder) aggregate(s *scope) expr {
 			if b.chance(12) && e.sql != "" {
 				b.use("filter")
 				filter := " FILTER (WHERE " + b.cond(s, 1) + ")"
-				if inner, rounded := strings.CutSuffix(e.sql, roundEnd); rounded {
-					e.sql = inner + filter + roundEnd
+				if inner, ok := strings.CutSuffix(e.sql, shifted); ok {
+					e.sql = inner + filter + shifted
 				} else {
 					e.sql += filter
 				}
@@ -141,12 +142,11 @@ func aggSpread(b *builder, s *scope) (expr, bool) {
 	case "stddev_samp":
 		name = b.pick("stddev_samp", "stddev")
 	case "skewness", "kurtosis":
-		return expr{fmt.Sprintf("round(%s(%s)", f, x.ref) + roundEnd, tDouble, noisy}, true
+		return expr{fmt.Sprintf("%s(%s)", f, x.ref) + shifted, tDouble, noisy}, true
 	}
 	return expr{name + "(" + x.ref + ")", tDouble, noisy}, true
 }
 
-// aggPair rounds: near zero nothing is equal to nine digits.
 func aggPair(b *builder, s *scope) (expr, bool) {
 	x, ok := b.column(s, []typ{tInt, tDouble}[b.IntN(2)])
 	y, also := b.column(s, []typ{tInt, tDouble}[b.IntN(2)])
@@ -159,7 +159,7 @@ func aggPair(b *builder, s *scope) (expr, bool) {
 	} else {
 		b.use(f)
 	}
-	return expr{fmt.Sprintf("round(%s(%s, %s)", f, y.ref, x.ref) + roundEnd, tDouble, noisy}, true
+	return expr{fmt.Sprintf("%s(%s, %s)", f, y.ref, x.ref) + shifted, tDouble, noisy}, true
 }
 
 func aggDistinct(b *builder, s *scope) (expr, bool) {
@@ -267,7 +267,7 @@ func aggRare(b *builder, s *scope) (expr, bool) {
 		return expr{"approx_count_distinct(" + x.ref + ")", tInt, exact}, true
 	case 3:
 		b.use("entropy")
-		return expr{"round(entropy(" + x.ref + ")" + roundEnd, tDouble, noisy}, true
+		return expr{"entropy(" + x.ref + ")" + shifted, tDouble, noisy}, true
 	}
 	b.use("min n")
 	return expr{fmt.Sprintf("%s(%s, %d)", b.pick("min", "max"), x.ref, 1+b.IntN(3)), tInts, exact}, true

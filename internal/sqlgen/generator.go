@@ -7,10 +7,14 @@ import (
 	"slices"
 )
 
+// rowsMin makes the heavy value the most frequent one for certain, and the
+// largest table larger than the pool of numbers.
+const rowsMin = 100
+
 // Options of a generator.
 type Options struct {
 	Seed    uint64
-	Rows    int      // of the largest table; 200 if zero
+	Rows    int      // of the largest table, at least 100; 200 if zero
 	Without []string // types that no column has, as Column.Type writes them
 }
 
@@ -25,6 +29,7 @@ func New(o Options) *Generator {
 	if o.Rows == 0 {
 		o.Rows = 200
 	}
+	o.Rows = max(o.Rows, rowsMin)
 	r := rng{rand.New(rand.NewPCG(o.Seed, 0))}
 	return &Generator{seed: o.Seed, tables: r.tables(o.Rows, o.Without)}
 }

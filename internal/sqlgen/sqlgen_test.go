@@ -137,6 +137,22 @@ func TestStatements(t *testing.T) {
 	t.Logf("%d statements: %d refused, %d with rows, %d ordered; features %v", n, refused, withRows, ordered, seen)
 }
 
+// TestOrderIsSeen runs statements whose answers do depend on the rows' order.
+func TestOrderIsSeen(t *testing.T) {
+	g := sqlgen.New(sqlgen.Options{Seed: 1})
+	one := load(t, g.Tables(), 1, nil)
+	two := load(t, g.Tables(), 2, rand.New(rand.NewPCG(5, 5)))
+	for _, sql := range []string{"SELECT list(id) FROM events", "SELECT id FROM events LIMIT 3", "SELECT id, row_number() OVER (ORDER BY k) FROM events"} {
+		want, err := run(t.Context(), one, sql)
+		check(t, err)
+		got, err := run(t.Context(), two, sql)
+		check(t, err)
+		if len(answer.Compare(got, want, nil)) == 0 {
+			t.Errorf("no difference is seen: %s", sql)
+		}
+	}
+}
+
 func TestSameSeedSameStatements(t *testing.T) {
 	a, b := sqlgen.New(sqlgen.Options{Seed: 9, Rows: 20}), sqlgen.New(sqlgen.Options{Seed: 9, Rows: 20})
 	if !reflect.DeepEqual(a.Tables(), b.Tables()) {

@@ -149,14 +149,14 @@ func (r rng) row(columns []Column, id, n int) []string {
 	return row
 }
 
-// heavy is the value of k that many rows have.
+// heavy is the value of k that four of ten rows have.
 const heavy = 7
 
 func (r rng) cell(c Column, id, n int) string {
 	switch {
 	case c.Name == "id":
 		return fmt.Sprint(id)
-	case c.Name == "k" && r.chance(35):
+	case c.Name == "k" && id%10 < 4:
 		return fmt.Sprint(heavy)
 	case r.chance(12):
 		return "NULL"
