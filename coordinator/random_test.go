@@ -93,7 +93,9 @@ func loadTables(t *testing.T, o *oracle, c *coordinator.Coordinator, tables []sq
 func TestRandomStatementsEqualDuckDB(t *testing.T) {
 	n, seed := setting(t, "SKEIN_TEST_STATEMENTS", 500), setting(t, "SKEIN_TEST_SEED", 1)
 	from := setting(t, "SKEIN_TEST_FROM", 0)
-	g := sqlgen.New(sqlgen.Options{Seed: uint64(seed), Without: []string{"INTERVAL", "HUGEINT"}})
+	// Tables hold no INTERVAL and no HUGEINT. DuckDB 1.5 itself does not find
+	// BLOBs that are no text in Parquet files.
+	g := sqlgen.New(sqlgen.Options{Seed: uint64(seed), Without: []string{"INTERVAL", "HUGEINT", "BLOB"}})
 	o := newOracle(t)
 	c := newCluster(t, 3).nodes[0].Coordinator
 	loadTables(t, o, c, g.Tables())

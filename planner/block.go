@@ -39,11 +39,12 @@ const (
 // SELECTs in there, and its correlated subqueries. Closed queries within it
 // have become stages, which are leaves.
 type block struct {
-	n      node
-	names  *namespace
-	from   any
-	leaves []*leaf  // of the block and all blocks within it
-	nested []*block // correlated subqueries
+	n       node
+	names   *namespace
+	from    any
+	leaves  []*leaf  // of the block and all blocks within it
+	nested  []*block // correlated subqueries
+	lateral bool     // of FROM, and names what stands beside it
 }
 
 // mark is the field of a tree's node that holds what the planner knows of it:
@@ -97,6 +98,13 @@ func (d *divider) relations(b *block, from any, nullable bool) ([]*relation, err
 		r = &relation{alias: fold(str(n, "alias")), open: true}
 		if columns := list(n, "column_name_alias"); len(columns) > 0 && kind(n) == "TABLE_FUNCTION" {
 			r.fields, r.open = namedFields(columns), false
+		}
+		if values := list(n, "values"); len(values) > 0 && len(list(n, "expected_names")) == 0 {
+			row, _ := values[0].([]any)
+			for i := range row {
+				r.fields = append(r.fields, attribute{name: "col" + itoa(i)})
+			}
+			r.open = false
 		}
 	default:
 		return nil, opaque(strings.ToLower(kind(n)))
@@ -239,15 +247,26 @@ func (d *divider) derivedTable(b *block, n node, nullable bool) (*relation, erro
 	query := child(child(n, "subquery"), "node")
 	alias := fold(str(n, "alias"))
 	if !d.isSimple(query) {
-		s, err := d.stageOf(query)
+		closed, err := d.isClosed(query)
 		if err != nil {
 			return nil, err
 		}
-		return d.staged(b, n, s, alias, nullable), nil
+		if closed {
+			s, err := d.stageOf(query)
+			if err != nil {
+				return nil, err
+			}
+			return d.staged(b, n, s, alias, nullable), nil
+		}
 	}
-	in, err := d.blockOf(query, nil)
+	in, err := d.blockOf(query, b.names)
 	if err != nil {
 		return nil, err
+	}
+	if in.lateral = in.usesOuter(b.names); in.lateral { // it runs for each row beside it, over whole tables
+		for _, l := range in.leaves {
+			l.fixed = true
+		}
 	}
 	for _, l := range in.leaves {
 		l.nullable = l.nullable || nullable
@@ -458,6 +477,61 @@ func (b *block) resolvable() error {
 	}
 	joinConditions(b.from, check)
 	return err
+}
+
+// usesOuter tells that the block, or one within it, names what it sees only in
+// outer.
+func (b *block) usesOuter(outer *namespace) bool {
+	uses := false
+	check := func(v any) {
+		references(v, func(ref node) {
+			r, ok := b.names.lookup(list(ref, "column_names"))
+			for s := outer; s != nil && ok; s = s.outer {
+				uses = uses || r.within == s
+			}
+		})
+	}
+	for _, region := range regions {
+		check(b.n[region])
+	}
+	joinConditions(b.from, check)
+	functionArguments(b.from, check)
+	for _, in := range b.nested {
+		uses = uses || in.usesOuter(outer)
+	}
+	for _, in := range b.inFrom(b.from) {
+		uses = uses || in.usesOuter(outer)
+	}
+	return uses
+}
+
+// inFrom are the blocks that stand in a FROM.
+func (b *block) inFrom(from any) []*block {
+	n, _ := from.(node)
+	switch kind(n) {
+	case "JOIN":
+		return append(b.inFrom(n["left"]), b.inFrom(n["right"])...)
+	case "SUBQUERY":
+		if in, ok := child(n, "subquery")[mark].(*block); ok {
+			return []*block{in}
+		}
+	}
+	return nil
+}
+
+// functionArguments visits the arguments of table functions and values in a
+// FROM, which may name what stands before them.
+func functionArguments(from any, visit func(any)) {
+	n, _ := from.(node)
+	switch kind(n) {
+	case "JOIN":
+		functionArguments(n["left"], visit)
+		functionArguments(n["right"], visit)
+	case "TABLE_FUNCTION":
+		visit(n["function"])
+	case "EXPRESSION_LIST":
+		visit(n["values"])
+	}
 }
 
 // isMerged tells a USING column that is of neither side alone.

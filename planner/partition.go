@@ -85,6 +85,9 @@ func (b *block) member(n node) spread {
 	case "SUBQUERY":
 		holder := child(n, "subquery")
 		if in, ok := holder[mark].(*block); ok {
+			if in.lateral {
+				return replicated
+			}
 			return in.rows(nil)
 		}
 		return leafOf(child(child(holder, "node"), "from_table")).spread()

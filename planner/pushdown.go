@@ -22,7 +22,7 @@ func (d *divider) pushJoins(b *block, from any) {
 	n, _ := from.(node)
 	switch kind(n) {
 	case "SUBQUERY":
-		if in, ok := child(n, "subquery")[mark].(*block); ok {
+		if in, ok := child(n, "subquery")[mark].(*block); ok && !in.lateral {
 			d.pushFilters(in)
 		}
 		return
