@@ -475,7 +475,9 @@ func (b *block) resolvable() error {
 	for _, region := range regions {
 		check(b.n[region])
 	}
+	b.names.inCondition = true
 	joinConditions(b.from, check)
+	b.names.inCondition = false
 	return err
 }
 

@@ -35,6 +35,8 @@ type namespace struct {
 	using     map[string]source // of USING columns: where the value is taken from
 	aliases   map[string][]node // select items by alias
 	outer     *namespace
+
+	inCondition bool // while names of a join's condition are looked up
 }
 
 // reference is what a column's name means.
@@ -81,7 +83,7 @@ func (s *namespace) own(names []any) (reference, bool) {
 	open := false
 	for _, hidden := range []bool{false, true} {
 		for _, r := range s.relations {
-			if r.hidden != hidden || found != nil && hidden {
+			if r.hidden != hidden || hidden && (found != nil || !s.inCondition) {
 				continue
 			}
 			open = open || r.open

@@ -149,6 +149,8 @@ func (b *block) outerJoin(n node) spread {
 
 // joinPairs are the columns that a join's condition makes equal.
 func (b *block) joinPairs(n node) []pair {
+	b.names.inCondition = true
+	defer func() { b.names.inCondition = false }()
 	using, _ := n[mark].([]pair)
 	return append(b.pairs(conjunctsOf(n["condition"])), using...)
 }

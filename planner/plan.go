@@ -3,6 +3,7 @@ package planner
 import (
 	"context"
 	"errors"
+	"strings"
 )
 
 // Strategy is how a plan runs.
@@ -105,12 +106,32 @@ func (q *Query) whyWhole(p *Plan, c *Catalog) string {
 		return "no table"
 	case showRef(q.tree) != nil:
 		return "it is about a query, not its rows"
+	case q.limitsWithin():
+		// DuckDB 1.5 may filter by a join what is below a LIMIT; in a stage of
+		// its own the LIMIT comes first.
 	case len(c.Workers) == 1:
 		return "there is one worker"
 	case bytes < c.DivideBytesMin:
 		return "little to read"
 	}
 	return q.unsteady(c.Functions)
+}
+
+// limitsWithin tells whether a query inside the statement has a LIMIT.
+func (q *Query) limitsWithin() bool {
+	limits := 0
+	count := func(n node) bool {
+		if strings.HasPrefix(kind(n), "LIMIT_") {
+			limits++
+		}
+		return true
+	}
+	walk(q.tree["node"], count)
+	all := limits
+	for _, v := range list(child(q.tree, "node"), "modifiers") {
+		count(v.(node))
+	}
+	return all > limits-all
 }
 
 // unsteady tells what in the statement would differ from worker to worker.

@@ -33,6 +33,8 @@ func (d *divider) pushJoins(b *block, from any) {
 	d.pushJoins(b, n["left"])
 	d.pushJoins(b, n["right"])
 	right, _ := n["right"].(node)
+	b.names.inCondition = true
+	defer func() { b.names.inCondition = false }()
 	for _, c := range conjunctsOf(n["condition"]) {
 		l := d.alone(b, c)
 		if l == nil || str(n, "ref_type") == "ASOF" {

@@ -56,7 +56,7 @@ func best(by, least string) aggregateSplit {
 func aggregateSplits() map[string]aggregateSplit {
 	return map[string]aggregateSplit{
 		"count_star": count_("count_star()", "BIGINT"), "count": count_("count(x)", "BIGINT"),
-		"count_if": count_("count_if(x)", "HUGEINT"), "countif": count_("countif(x)", "HUGEINT"),
+		"count_if": {[]string{"count_if(x)"}, []string{"sum(p0)"}, "m0"}, "countif": {[]string{"count_if(x)"}, []string{"sum(p0)"}, "m0"},
 		"sum": same("sum"), "fsum": same("fsum"), "sumkahan": same("fsum"), "kahan_sum": same("fsum"), "product": same("product"),
 		"min": same("min"), "max": same("max"), "bool_and": same("bool_and"), "bool_or": same("bool_or"),
 		"bit_and": same("bit_and"), "bit_or": same("bit_or"), "bit_xor": same("bit_xor"), "any_value": same("any_value"),
