@@ -224,7 +224,7 @@ func (a *aggregation) inSteps(columns []Column) (*Stage, error) {
 	var items, groups []any
 	for i, g := range a.groups {
 		items = append(items, as(g, groupName(i)))
-		groups = append(groups, clone(g))
+		groups = append(groups, column(groupName(i)))
 	}
 	distinct, grouped := map[string]int{}, map[string]bool{}
 	for _, g := range a.groups {
@@ -238,7 +238,7 @@ func (a *aggregation) inSteps(columns []Column) (*Stage, error) {
 				distinct[key] = len(distinct)
 				items = append(items, as(arg, distinctName(distinct[key])))
 				if !grouped[key] {
-					groups = append(groups, arg)
+					groups = append(groups, column(distinctName(distinct[key])))
 				}
 			}
 			c.at = distinct[key]

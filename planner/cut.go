@@ -42,6 +42,7 @@ func (d *divider) expandAliases(b *block) error {
 		b.n[region] = x.expand(b.n[region], 0)
 	}
 	x.both = false
+	defer b.qualify()
 	for _, v := range list(b.n, "modifiers") {
 		m, _ := v.(node)
 		for _, o := range list(m, "orders") {
@@ -59,6 +60,37 @@ func (d *divider) expandAliases(b *block) error {
 		}
 	}
 	return x.err
+}
+
+// qualify writes the same column the same way wherever it is named.
+func (b *block) qualify() {
+	aliases := map[string]int{}
+	for _, r := range b.names.relations {
+		aliases[r.alias]++
+	}
+	for _, region := range regions {
+		if region == "modifiers" { // there a bare name may be one of the output's
+			continue
+		}
+		references(b.n[region], func(ref node) { b.qualifyOne(ref, aliases) })
+	}
+	for _, v := range list(b.n, "modifiers") {
+		m, _ := v.(node)
+		for _, o := range list(m, "orders") {
+			order, _ := o.(node)
+			if e := child(order, "expression"); kind(e) != "COLUMN_REF" || len(list(e, "column_names")) > 1 {
+				references(e, func(ref node) { b.qualifyOne(ref, aliases) })
+			}
+		}
+	}
+}
+
+func (b *block) qualifyOne(ref node, aliases map[string]int) {
+	r, ok := b.names.lookup(list(ref, "column_names"))
+	if !ok || r.field == nil || r.within != b.names || r.relation == nil || r.relation.alias == "" || aliases[r.relation.alias] != 1 {
+		return
+	}
+	ref["column_names"] = append([]any{r.relation.alias, r.field.name}, r.rest...)
 }
 
 type aliases struct {

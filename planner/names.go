@@ -41,11 +41,12 @@ type namespace struct {
 
 // reference is what a column's name means.
 type reference struct {
-	field   *attribute
-	rest    []any      // of the name: fields of a STRUCT
-	table   *relation  // the name is that of a whole row
-	within  *namespace // where it was found
-	unknown bool       // it may mean something else
+	field    *attribute
+	relation *relation  // that has the field; nil for a USING column
+	rest     []any      // of the name: fields of a STRUCT
+	table    *relation  // the name is that of a whole row
+	within   *namespace // where it was found
+	unknown  bool       // it may mean something else
 }
 
 func (s *namespace) lookup(names []any) (r reference, ok bool) {
@@ -69,7 +70,7 @@ func (s *namespace) own(names []any) (reference, bool) {
 				continue
 			}
 			if f := r.find(fold(second)); f != nil {
-				return reference{field: f, rest: names[2:]}, true
+				return reference{field: f, relation: r, rest: names[2:]}, true
 			}
 			if r.open {
 				return reference{unknown: true}, false
@@ -80,6 +81,7 @@ func (s *namespace) own(names []any) (reference, bool) {
 		return reference{field: &attribute{name: first, from: from}, rest: names[1:]}, from.leaf != nil
 	}
 	var found *attribute
+	var of *relation
 	open := false
 	for _, hidden := range []bool{false, true} {
 		for _, r := range s.relations {
@@ -91,7 +93,7 @@ func (s *namespace) own(names []any) (reference, bool) {
 				if found != nil {
 					return reference{unknown: true}, false // ambiguous
 				}
-				found = f
+				found, of = f, r
 			}
 		}
 	}
@@ -99,7 +101,7 @@ func (s *namespace) own(names []any) (reference, bool) {
 	case open:
 		return reference{unknown: true}, false
 	case found != nil:
-		return reference{field: found, rest: names[1:]}, true
+		return reference{field: found, relation: of, rest: names[1:]}, true
 	}
 	for _, r := range s.relations {
 		if r.alias == first {

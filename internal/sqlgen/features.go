@@ -19,7 +19,7 @@ var features = []string{
 	"date function", "interval arithmetic", "time zone", "text function", "number function", "list literal", "struct literal", "struct field", "map element", "list function", "lambda", "list comprehension", "row comparison",
 	// aggregates
 	"count(*)", "count", "sum", "avg", "min", "max", "bool_and", "bool_or", "bit_and", "bit_or", "bit_xor", "var_samp", "var_pop", "stddev_samp", "stddev_pop",
-	"corr", "covar_samp", "covar_pop", "regr", "skewness", "kurtosis", "count distinct", "sum distinct", "list distinct", "arg_min", "arg_max", "string_agg", "list", "median", "quantile_cont", "quantile_disc",
+	"corr", "covar_samp", "covar_pop", "regr", "count distinct", "sum distinct", "list distinct", "arg_min", "arg_max", "string_agg", "list", "median", "quantile_cont", "quantile_disc",
 	"mode", "any_value", "first", "filter", "count_if", "product", "histogram", "approx_count_distinct", "entropy", "min n",
 	// windows
 	"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "first_value", "last_value", "nth_value", "window aggregate",
