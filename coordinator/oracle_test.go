@@ -22,7 +22,17 @@ type oracle struct {
 
 func newOracle(t *testing.T, sql ...string) *oracle {
 	t.Helper()
-	db, err := duck.Open(duck.Options{Threads: 2})
+	return newOracleOver(t, "", sql...)
+}
+
+// newOracleOver is an oracle that may read and write files in a directory.
+func newOracleOver(t *testing.T, dir string, sql ...string) *oracle {
+	t.Helper()
+	o := duck.Options{Threads: 2}
+	if dir != "" {
+		o.AllowedDirs = []string{dir}
+	}
+	db, err := duck.Open(o)
 	check(t, err)
 	t.Cleanup(db.Close)
 	conn, err := db.Conn(t.Context())

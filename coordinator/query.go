@@ -5,6 +5,7 @@ package coordinator
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -56,7 +57,7 @@ func (c *Coordinator) describe(ctx context.Context, sql string, q *planner.Query
 	for _, name := range q.Tables {
 		t, err := c.Meta.Table(ctx, name)
 		if err != nil {
-			return nil, err
+			return nil, unknownTable(name, err)
 		}
 		views[name] = &tableView{Table: t}
 		catalog.Tables[name] = views[name].planned()
@@ -167,10 +168,33 @@ func (c *Coordinator) query(ctx context.Context, sql string, params arrow.Record
 		return nil, statementError(sql, err)
 	}
 	r, _, err := c.run(ctx, plan, views)
+	if plan.Strategy == planner.Divide && isOurs(err) {
+		nodes, nodesErr := c.workers(ctx)
+		if nodesErr != nil {
+			return nil, nodesErr
+		}
+		c.Log.Warn("a divided statement is run whole instead", "sql", sql, "error", err)
+		plan = plan.Gathered("its stages did not bind", sortedKeys(nodes))
+		r, _, err = c.run(ctx, plan, views)
+	}
 	if err != nil {
 		return nil, bindError(sql, plan.SQL, err)
 	}
 	return r, nil
+}
+
+// isOurs tells an error that the statement itself cannot have, because it was
+// bound before it was divided: a stage of it is what does not bind.
+func isOurs(err error) bool {
+	if fault.CodeOf(err) != fault.InvalidArgument && fault.CodeOf(err) != fault.Unimplemented {
+		return false
+	}
+	for _, sign := range []string{"Binder Error", "Catalog Error", "Parser Error", "Not implemented Error", "table cannot be created from"} {
+		if strings.Contains(err.Error(), sign) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *Coordinator) plan(ctx context.Context, q *planner.Query, params arrow.RecordBatch) (*planner.Plan, map[string]*tableView, error) {

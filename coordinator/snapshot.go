@@ -4,6 +4,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -221,11 +222,30 @@ func (c *Coordinator) snapshots(ctx context.Context, names []string) (map[string
 	for _, name := range names {
 		v, err := c.snapshot(ctx, name)
 		if err != nil {
-			return nil, err
+			return nil, unknownTable(name, err)
 		}
 		views[name] = v
 	}
 	return views, nil
+}
+
+// unknown is an error about a table that a statement names in vain.
+type unknown struct {
+	table string
+	error
+}
+
+func (u *unknown) Error() string {
+	return "table " + u.table + " does not exist; SHOW TABLES lists those that do"
+}
+
+func (u *unknown) Unwrap() error { return u.error }
+
+func unknownTable(name string, err error) error {
+	if errors.Is(err, meta.ErrTableNotFound) {
+		return &unknown{name, err}
+	}
+	return err
 }
 
 // planned is the table as the planner sees it.

@@ -69,19 +69,7 @@ func (b *block) qualify() {
 		aliases[r.alias]++
 	}
 	for _, region := range regions {
-		if region == "modifiers" { // there a bare name may be one of the output's
-			continue
-		}
 		references(b.n[region], func(ref node) { b.qualifyOne(ref, aliases) })
-	}
-	for _, v := range list(b.n, "modifiers") {
-		m, _ := v.(node)
-		for _, o := range list(m, "orders") {
-			order, _ := o.(node)
-			if e := child(order, "expression"); kind(e) != "COLUMN_REF" || len(list(e, "column_names")) > 1 {
-				references(e, func(ref node) { b.qualifyOne(ref, aliases) })
-			}
-		}
 	}
 }
 

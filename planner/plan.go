@@ -177,6 +177,17 @@ func (p *Plan) gather(worker string) {
 	p.Stages = []*Stage{s}
 }
 
+// Gathered is the plan for one worker to run the whole statement instead.
+func (p *Plan) Gathered(why string, workers []string) *Plan {
+	g := &Plan{SQL: p.SQL, Tables: p.Tables, Why: why}
+	names := make([]string, len(p.Tables))
+	for i, t := range p.Tables {
+		names[i] = t.Table
+	}
+	g.gather(prefer(names, workers))
+	return g
+}
+
 // divide makes stages of the statement.
 func (p *Plan) divide(ctx context.Context, q *Query, e Binder, c *Catalog, kept map[string][]File) error {
 	views := make(map[string][]Column, len(q.Tables))

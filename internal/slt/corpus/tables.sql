@@ -6,8 +6,8 @@ CREATE TABLE products (id INTEGER, name VARCHAR, category VARCHAR, list_price DE
 INSERT INTO products VALUES (10, 'bolt', 'metal', 10.00, {'color': 'grey', 'weight': 0.5}, MAP {'head': 1, 'shaft': 1}), (11, 'lamp', 'light', 120.00, {'color': 'red', 'weight': 2.25}, MAP {'bulb': 2}), (12, 'nail', 'metal', 5.50, {'color': NULL, 'weight': 0.25}, MAP {'head': 1}), (13, 'gift', NULL, NULL, NULL, NULL), (14, 'rope', 'fibre', 7.75, {'color': 'grey', 'weight': NULL}, MAP {'strand': 3, 'knot': NULL});
 CREATE TABLE prices (product INTEGER, valid_from TIMESTAMP, price DECIMAL(9,2));
 INSERT INTO prices VALUES (10, '2023-01-01 00:00:00', 9.00), (10, '2024-01-01 09:00:00', 9.99), (10, '2024-01-02 00:00:01', 11.00), (11, '2024-01-01 00:00:00', 100.00), (11, '2024-02-29 12:00:00', 99.50), (12, '2024-02-01 00:00:00', 6.00), (13, '2024-03-01 00:00:00', 1.00);
-CREATE TABLE numbers (i INTEGER, b BIGINT, h HUGEINT, d DOUBLE, f DECIMAL(18,3), u UTINYINT);
-INSERT INTO numbers VALUES (0, 0, 0, 0, 0, 0), (1, -1, 1, 0.5, 1.005, 255), (-7, 9223372036854775807, 170141183460469231731687303715884105727, 1e300, -0.125, 7), (7, -9223372036854775808, -170141183460469231731687303715884105727, -2.5, 2.5, 2), (NULL, NULL, NULL, NULL, NULL, NULL), (2147483647, 1, 5, 'NaN', 999999999999999.999, 1), (3, 3, 3, 'Infinity', 3, 3);
+CREATE TABLE numbers (i INTEGER, b BIGINT, h DECIMAL(38,0), d DOUBLE, f DECIMAL(18,3), u UTINYINT);
+INSERT INTO numbers VALUES (0, 0, 0, 0, 0, 0), (1, -1, 1, 0.5, 1.005, 255), (-7, 9223372036854775807, 99999999999999999999999999999999999999, 1e300, -0.125, 7), (7, -9223372036854775808, -99999999999999999999999999999999999999, -2.5, 2.5, 2), (NULL, NULL, NULL, NULL, NULL, NULL), (2147483647, 1, 5, 'NaN', 999999999999999.999, 1), (3, 3, 3, 'Infinity', 3, 3);
 CREATE TABLE words (n INTEGER, w VARCHAR);
 INSERT INTO words VALUES (1, 'apple'), (2, 'Apple'), (3, ''), (4, NULL), (5, 'größe'), (6, ' padded '), (7, '100%'), (8, 'a_b'), (9, 'it''s'), (10, 'banana'), (11, '東京'), (12, 'apple');
 CREATE TABLE nothing (id INTEGER, customer INTEGER, qty INTEGER, name VARCHAR);

@@ -1,0 +1,188 @@
+//go:build duckdb_arrow
+
+package coordinator_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"skein/bench/answer"
+	"skein/bench/clickbench"
+	"skein/bench/tpcds"
+	"skein/coordinator"
+	"skein/internal/slt"
+	"skein/internal/slt/corpus"
+)
+
+// copyTables writes tables of the oracle to the cluster, each in so many
+// loads, so that there are files to share out.
+func copyTables(t *testing.T, o *oracle, c *coordinator.Coordinator, loads int, tables ...string) {
+	t.Helper()
+	for _, table := range tables {
+		for i := range loads {
+			rows, err := o.conn.Query(t.Context(), fmt.Sprintf("SELECT * FROM %s WHERE rowid %% %d = %d", table, loads, i))
+			check(t, err)
+			_, err = c.Ingest(t.Context(), coordinator.Ingest{Table: table, Mode: coordinator.IngestCreateOrAppend}, rows)
+			rows.Close()
+			if err != nil {
+				t.Fatalf("%s: %v", table, err)
+			}
+		}
+	}
+}
+
+// sqlEngine runs the statements of sqllogictest files.
+type sqlEngine struct{ c *coordinator.Coordinator }
+
+func (e sqlEngine) Exec(ctx context.Context, sql string) error {
+	_, err := e.Query(ctx, sql)
+	return err
+}
+
+func (e sqlEngine) Query(ctx context.Context, sql string) ([][]any, error) {
+	r, err := e.c.Query(ctx, sql, nil)
+	if err != nil {
+		return nil, err
+	}
+	a, _, err := answerOf(ctx, r)
+	return a.Rows, err
+}
+
+// TestSQLLogic runs the corpus of sqllogictest files on three workers.
+func TestSQLLogic(t *testing.T) {
+	o := newOracle(t, corpus.Setup()...)
+	c := newCluster(t, 3).nodes[0].Coordinator
+	tables, err := o.conn.Strings(t.Context(), "SELECT table_name FROM duckdb_tables()")
+	check(t, err)
+	for _, r := range tables {
+		copyTables(t, o, c, 3, r[0])
+	}
+	files, err := corpus.Files()
+	check(t, err)
+	records := 0
+	for _, f := range files {
+		records += len(f.Records)
+		for _, failure := range slt.Run(t.Context(), sqlEngine{c}, "skein", f) {
+			t.Error(failure)
+		}
+	}
+	t.Logf("%d records", records)
+	if records < 200 {
+		t.Errorf("%d records", records)
+	}
+}
+
+// comparison is one statement of a benchmark.
+type comparison struct {
+	name, sql string
+	ordered   bool // all columns count
+}
+
+// compareAll compares statements on clusters of some sizes with the oracle,
+// and returns how many plans were gathered or run by one worker, by name.
+func compareAll(t *testing.T, o *oracle, sizes []int, load func(c *coordinator.Coordinator), all []comparison) map[string]string {
+	t.Helper()
+	undivided := map[string]string{}
+	for _, size := range sizes {
+		c := newCluster(t, size).nodes[0].Coordinator
+		load(c)
+		var took time.Duration
+		for _, q := range all {
+			want, wantSchema, err := askOracle(t, o, q.sql)
+			check(t, err)
+			began := time.Now()
+			got, gotSchema, err := ask(t, c, q.sql)
+			took += time.Since(began)
+			if err != nil {
+				t.Errorf("%d workers: %s: %v\n%s", size, q.name, err, q.sql)
+				continue
+			}
+			var order []int
+			if q.ordered {
+				for i := range want.Columns {
+					order = append(order, i)
+				}
+			}
+			if d := answer.Compare(got, want, order); len(d) > 0 {
+				plan, _ := rows(t, c, "EXPLAIN "+q.sql, nil)
+				t.Errorf("%d workers: %s: %v\n%s\n%s", size, q.name, d[0], q.sql, text(plan))
+			} else if !gotSchema.Equal(wantSchema) {
+				t.Errorf("%d workers: %s: schema %s, want %s", size, q.name, gotSchema, wantSchema)
+			}
+			if s := strategyOf(t, c, q.sql); size > 1 && s != "divide" && s != "scan" {
+				undivided[q.name] = s
+			}
+		}
+		t.Logf("%d workers: %d statements in %v", size, len(all), took.Round(time.Millisecond))
+	}
+	return undivided
+}
+
+// TestClickBench runs the 43 queries over generated hits.
+func TestClickBench(t *testing.T) {
+	dir := t.TempDir()
+	o := newOracleOver(t, dir)
+	statements, err := clickbench.Generate(dir, clickbench.Options{Rows: setting(t, "SKEIN_TEST_HITS", 20_000)})
+	check(t, err)
+	statements = append(statements, fmt.Sprintf("CREATE TABLE hits AS SELECT * FROM '%s/hits.*.parquet'", dir))
+	for _, sql := range statements {
+		if _, err := o.conn.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%v\n%.300s", err, sql)
+		}
+	}
+	var all []comparison
+	for _, q := range clickbench.Queries() {
+		all = append(all, comparison{q.Name(), q.Total, q.Ordered})
+	}
+	undivided := compareAll(t, o, clusterSizes(t), func(c *coordinator.Coordinator) { copyTables(t, o, c, 5, "hits") }, all)
+	if len(undivided) > 2 {
+		t.Errorf("%d queries are not divided: %v", len(undivided), undivided)
+	}
+	t.Logf("not divided: %v", undivided)
+}
+
+// clusterSizes are the sizes of clusters that benchmarks run on: of two in CI.
+func clusterSizes(t *testing.T) []int {
+	if setting(t, "SKEIN_TEST_ALL_SIZES", 0) > 0 {
+		return []int{1, 2, 3, 5}
+	}
+	return []int{1, 3}
+}
+
+// TestTPCDS runs TPC-DS's queries where its data is, which is made by
+// scripts/tpcds.sh.
+func TestTPCDS(t *testing.T) {
+	dir := os.Getenv("SKEIN_TEST_TPCDS")
+	if dir == "" {
+		t.Skip("SKEIN_TEST_TPCDS names no directory; scripts/tpcds.sh makes one")
+	}
+	o := newOracleOver(t, dir)
+	files, err := tpcds.Files(dir)
+	check(t, err)
+	for table, path := range files {
+		_, err := o.conn.Exec(t.Context(), fmt.Sprintf("CREATE TABLE %s AS SELECT * FROM '%s'", table, path))
+		check(t, err)
+	}
+	queries, err := tpcds.Queries(dir)
+	check(t, err)
+	var all []comparison
+	only := os.Getenv("SKEIN_TEST_ONLY")
+	for _, q := range queries {
+		if only == "" || slices.Contains(strings.Split(only, ","), q.Name()) {
+			all = append(all, comparison{q.Name(), q.Whole, false})
+		}
+	}
+	undivided := compareAll(t, o, clusterSizes(t)[1:], func(c *coordinator.Coordinator) { copyTables(t, o, c, 4, tpcds.Tables()...) }, all)
+	for _, name := range slices.Sorted(maps.Keys(undivided)) {
+		t.Logf("not divided: %s: %s", name, undivided[name])
+	}
+	if len(undivided)*10 > len(all) {
+		t.Errorf("%d of %d queries are not divided", len(undivided), len(all))
+	}
+}
