@@ -44,6 +44,10 @@ type serveCmd struct {
 	Threads     int      `help:"Threads for queries; one for each core if not given." env:"SKEIN_THREADS" placeholder:"N" group:"Resources:"`
 	CacheSize   byteSize `help:"Disk space for objects read from --s3." default:"10GiB" env:"SKEIN_CACHE_SIZE" placeholder:"SIZE" group:"Resources:"`
 
+	QueriesMax   int           `help:"Queries that run at once; others wait." default:"32" env:"SKEIN_QUERIES_MAX" placeholder:"N" group:"Resources:"`
+	QueryMemory  byteSize      `help:"Rows that one query may keep between its stages, on all workers together; what does not fit into memory is on disk." default:"8GiB" env:"SKEIN_QUERY_MEMORY" placeholder:"SIZE" group:"Resources:"`
+	QueryTimeout time.Duration `help:"How long one query may take, with the time that its client takes to read the answer." default:"1h" env:"SKEIN_QUERY_TIMEOUT" placeholder:"TIME" group:"Resources:"`
+
 	LogLevel  string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"SKEIN_LOG_LEVEL" placeholder:"LEVEL" group:"Logs:"`
 	LogFormat string `help:"text or json." enum:"text,json" default:"text" env:"SKEIN_LOG_FORMAT" placeholder:"NAME" group:"Logs:"`
 }
@@ -100,6 +104,7 @@ func (c *serveCmd) server() (server.Config, error) {
 		Redis: c.Redis, S3AccessKey: c.S3AccessKey, S3SecretKey: c.S3SecretKey, Bucket: c.Bucket,
 		AuthFile: c.AuthFile, TLSCert: c.TLSCert, TLSKey: c.TLSKey,
 		MemoryBytes: int64(c.MemoryLimit), Threads: c.Threads, CacheBytes: int64(c.CacheSize),
+		QueriesMax: c.QueriesMax, QueryBytesMax: int64(c.QueryMemory), QueryTimeout: c.QueryTimeout,
 	}
 	switch {
 	case len(c.S3) > 1:

@@ -42,6 +42,12 @@ func (c *serveCmd) Validate() error {
 		return errors.New("--roles needs at least one of coordinator, worker")
 	case c.Threads < 0:
 		return errors.New("--threads must not be negative")
+	case c.QueriesMax < 1:
+		return errors.New("--queries-max must be at least 1")
+	case c.QueryMemory < 1:
+		return errors.New("--query-memory must be at least 1 byte")
+	case c.QueryTimeout <= 0:
+		return errors.New("--query-timeout must be positive, such as 10m")
 	}
 	return nil
 }

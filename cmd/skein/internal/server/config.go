@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/oklog/ulid/v2"
 )
@@ -32,6 +33,10 @@ type Config struct {
 	MemoryBytes int64 // of DuckDB; 60 % of the machine if zero
 	Threads     int   // of DuckDB; one for each core if zero
 	CacheBytes  int64 // of objects kept on disk; 10 GiB if zero
+
+	QueriesMax    int           // that run at once; the coordinator's default if zero
+	QueryBytesMax int64         // that one query keeps between its stages; likewise
+	QueryTimeout  time.Duration // likewise
 }
 
 func (c *Config) dir(name string) string { return filepath.Join(c.DataDir, name) }

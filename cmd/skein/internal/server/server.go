@@ -186,7 +186,8 @@ func (s *Server) openEngine(ctx context.Context) error {
 		deps.Local, deps.Loader = local, s.worker
 		local.stats = func(w time.Duration) *nodev1.StatsResponse { return s.coord.NodeStats(w) }
 	}
-	s.coord, err = coordinator.New(ctx, deps, coordinator.Options{Node: s.self(id)})
+	s.coord, err = coordinator.New(ctx, deps, coordinator.Options{Node: s.self(id),
+		QueriesMax: s.config.QueriesMax, QueryBytesMax: s.config.QueryBytesMax, QueryTimeout: s.config.QueryTimeout})
 	return err
 }
 
