@@ -5,6 +5,7 @@ package coordinator
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"skein/internal/duck"
 	"skein/internal/fault"
@@ -30,6 +31,10 @@ const describe_ = "DESCRIBE "
 
 // Describe implements planner.Binder.
 func (b *binder) Describe(ctx context.Context, sql string, views map[string][]planner.Column) ([]planner.Column, error) {
+	key := signature(sql, views)
+	if known, ok := b.memo.get(key); ok {
+		return known.([]planner.Column), nil
+	}
 	if err := b.prepare(ctx, views); err != nil {
 		return nil, err
 	}
@@ -50,7 +55,21 @@ func (b *binder) Describe(ctx context.Context, sql string, views map[string][]pl
 	for i, r := range rows {
 		columns[i] = planner.Column{Name: r[0], Type: r[1]}
 	}
+	b.memo.put(key, columns)
 	return columns, nil
+}
+
+// signature is a statement with the columns of all that it may name.
+func signature(sql string, views map[string][]planner.Column) string {
+	var s strings.Builder
+	s.WriteString(describe_ + sql)
+	for _, name := range sortedKeys(views) {
+		s.WriteString("\x00" + name)
+		for _, c := range views[name] {
+			s.WriteString("\x01" + c.Name + "\x01" + c.Type)
+		}
+	}
+	return s.String()
 }
 
 // prepare makes the views that are not there yet.

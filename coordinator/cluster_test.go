@@ -30,12 +30,19 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// connectionsMax is how many connections the cluster's DuckDB gives.
+const connectionsMax = 256
+
 // cluster is some nodes in one process, over one catalog and one store. Each
 // has its own worker; calls between them can be made to fail.
 type cluster struct {
-	t     *testing.T
+	t     testing.TB
 	meta  meta.Store
 	nodes []*testNode
+	dir   string
+	db    *duck.DB
+	opts  coordinator.Options       // of every node, but for its name
+	fault atomic.Pointer[faultFunc] // strikes calls of all nodes; nil for none
 }
 
 type testNode struct {
@@ -44,96 +51,14 @@ type testNode struct {
 	worker *faultyWorker
 }
 
-// faultyWorker is a worker seen from other nodes.
-type faultyWorker struct {
-	*worker.Worker
-	*worker.Runner
-	down       atomic.Bool // nothing gets through
-	runs       atomic.Int64
-	failRuns   atomic.Int64 // how many coming fragments are lost at once
-	cutRuns    atomic.Bool  // fragments are lost after their first batch
-	failAppend atomic.Bool  // an append is stored, and its answer lost
-}
-
-var errDown = fault.New(fault.Unavailable, "connection refused")
-
-func (f *faultyWorker) Ready(context.Context) error {
-	if f.down.Load() {
-		return errDown
-	}
-	return nil
-}
-
-func (f *faultyWorker) Append(ctx context.Context, r *nodev1.AppendRequest) error {
-	if f.down.Load() {
-		return errDown
-	}
-	if err := f.Worker.Append(ctx, r); err != nil || !f.failAppend.Load() {
-		return err
-	}
-	return fault.New(fault.Unavailable, "connection reset")
-}
-
-func (f *faultyWorker) Hot(ctx context.Context, r *nodev1.HotRequest) (*nodev1.HotResponse, error) {
-	if f.down.Load() {
-		return nil, errDown
-	}
-	return f.Worker.Hot(ctx, r)
-}
-
-func (f *faultyWorker) Run(ctx context.Context, m *nodev1.Fragment) (batch.Reader, error) {
-	f.runs.Add(1)
-	if f.down.Load() || f.failRuns.Add(-1) >= 0 {
-		return nil, errDown
-	}
-	r, err := f.Runner.Run(ctx, m)
-	if err == nil && f.cutRuns.Load() {
-		return &cutReader{Reader: r}, nil
-	}
-	return r, err
-}
-
-func (f *faultyWorker) Keep(ctx context.Context, m *nodev1.Fragment) (*nodev1.KeepResponse, error) {
-	if f.down.Load() {
-		return nil, errDown
-	}
-	return f.Runner.Keep(ctx, m)
-}
-
-func (f *faultyWorker) ReadKept(ctx context.Context, m *nodev1.KeptRead) (batch.Reader, error) {
-	if f.down.Load() {
-		return nil, errDown
-	}
-	return f.Runner.ReadKept(ctx, m)
-}
-
-func (f *faultyWorker) Hold(ctx context.Context, queryID string, ready func()) error {
-	if f.down.Load() {
-		return errDown
-	}
-	return f.Runner.Hold(ctx, queryID, ready)
-}
-
-func (f *faultyWorker) Stats(context.Context, time.Duration) (*nodev1.StatsResponse, error) {
-	return &nodev1.StatsResponse{}, nil
-}
-
-// cutReader loses its worker after one batch.
-type cutReader struct {
-	batch.Reader
-	read bool
-}
-
-func (c *cutReader) Next(ctx context.Context) (arrow.RecordBatch, error) {
-	if c.read {
-		return nil, fault.New(fault.Unavailable, "connection reset")
-	}
-	c.read = true
-	return c.Reader.Next(ctx)
-}
-
-func newCluster(t *testing.T, size int) *cluster {
+func newCluster(t testing.TB, size int) *cluster {
 	t.Helper()
+	return newClusterWith(t, size, coordinator.Options{})
+}
+
+func newClusterWith(t testing.TB, size int, o coordinator.Options) *cluster {
+	t.Helper()
+	o.ViewAge, o.DivideBytesMin, o.CollapseRows = time.Nanosecond, -1, -1
 	dir := t.TempDir()
 	catalog, err := boltmeta.Open(filepath.Join(dir, "catalog.db"), boltmeta.Options{})
 	check(t, err)
@@ -141,10 +66,10 @@ func newCluster(t *testing.T, size int) *cluster {
 	objects, err := local.Open(filepath.Join(dir, "objects"), local.Options{})
 	check(t, err)
 	t.Cleanup(func() { objects.Close() })
-	db, err := duck.Open(duck.Options{AllowedDirs: []string{dir}, TempDir: filepath.Join(dir, "tmp"), Threads: 2})
+	db, err := duck.Open(duck.Options{AllowedDirs: []string{dir}, TempDir: filepath.Join(dir, "tmp"), Threads: 2, ConnectionsMax: connectionsMax})
 	check(t, err)
 	t.Cleanup(db.Close)
-	c := &cluster{t: t, meta: catalog}
+	c := &cluster{t: t, meta: catalog, dir: dir, db: db, opts: o}
 	for i := range size {
 		c.add(fmt.Sprintf("n%d", i+1), dir, db, objects)
 	}
@@ -162,8 +87,12 @@ func (c *cluster) add(id, dir string, db *duck.DB, objects *local.Store) {
 	c.t.Cleanup(func() { check(c.t, w.Close(context.Background())) })
 	fetched := filepath.Join(dir, id, "fetched")
 	check(c.t, os.MkdirAll(fetched, 0o750))
+	n := &testNode{id: id}
 	source := &worker.Splits{NodeID: id, Dir: fetched, Hot: w.HotPath,
-		Object: func(_ context.Context, key string, _ int64) (string, func(), error) {
+		Object: func(ctx context.Context, key string, _ int64) (string, func(), error) {
+			if err := n.worker.reach(ctx, opening, key); err != nil {
+				return "", nil, err
+			}
 			p, err := objects.LocalPath(key)
 			return p, func() {}, err
 		},
@@ -171,13 +100,19 @@ func (c *cluster) add(id, dir string, db *duck.DB, objects *local.Store) {
 			return c.byAddress(address).worker.ReadHot(ctx, r)
 		},
 		FetchKept: func(ctx context.Context, address string, r *nodev1.KeptRead) (batch.Reader, error) {
+			if err := n.worker.reach(ctx, fetching, r); err != nil {
+				return nil, err
+			}
 			return c.byAddress(address).worker.ReadKept(ctx, r)
 		}}
-	n := &testNode{id: id, worker: &faultyWorker{Worker: w, Runner: worker.NewRunner(db, source)}}
+	n.worker = &faultyWorker{Worker: w, Runner: worker.NewRunner(db, source), id: id, cluster: c}
+	n.worker.revive()
+	o := c.opts
+	o.Node = meta.Node{ID: id, Address: id + ":1", Roles: []string{"coordinator", "worker"}}
 	n.Coordinator, err = coordinator.New(c.t.Context(), coordinator.Deps{
 		Meta: c.meta, Objects: objects, DB: db, Local: n.worker, Loader: w,
 		Remote: func(m meta.Node) coordinator.Worker { return c.byAddress(m.Address).worker },
-	}, coordinator.Options{Node: meta.Node{ID: id, Address: id + ":1", Roles: []string{"coordinator", "worker"}}, ViewAge: time.Nanosecond, DivideBytesMin: -1, CollapseRows: -1})
+	}, o)
 	check(c.t, err)
 	c.nodes = append(c.nodes, n)
 }
@@ -191,7 +126,7 @@ func (c *cluster) byAddress(address string) *testNode {
 	return nil
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -199,7 +134,7 @@ func check(t *testing.T, err error) {
 }
 
 // rows runs a query and returns its values as text.
-func rows(t *testing.T, c *coordinator.Coordinator, sql string, params arrow.RecordBatch) ([][]string, error) {
+func rows(t testing.TB, c *coordinator.Coordinator, sql string, params arrow.RecordBatch) ([][]string, error) {
 	t.Helper()
 	r, err := c.Query(t.Context(), sql, params)
 	if err != nil {
@@ -225,7 +160,7 @@ func rows(t *testing.T, c *coordinator.Coordinator, sql string, params arrow.Rec
 	}
 }
 
-func one(t *testing.T, c *coordinator.Coordinator, sql string) string {
+func one(t testing.TB, c *coordinator.Coordinator, sql string) string {
 	t.Helper()
 	r, err := rows(t, c, sql, nil)
 	check(t, err)
@@ -238,7 +173,7 @@ func one(t *testing.T, c *coordinator.Coordinator, sql string) string {
 var start = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // write stores n records of ids that spread over all nodes.
-func write(t *testing.T, c *coordinator.Coordinator, table string, from, n int) {
+func write(t testing.TB, c *coordinator.Coordinator, table string, from, n int) {
 	t.Helper()
 	records := make([]coordinator.Record, n)
 	for i := range records {
@@ -248,7 +183,7 @@ func write(t *testing.T, c *coordinator.Coordinator, table string, from, n int) 
 	check(t, c.Write(t.Context(), table, records))
 }
 
-func create(t *testing.T, c *coordinator.Coordinator, name string) {
+func create(t testing.TB, c *coordinator.Coordinator, name string) {
 	t.Helper()
 	_, err := c.CreateTable(t.Context(), name, meta.Config{FlushIntervalSeconds: 3600, BufferSize: 1_000_000}, false)
 	check(t, err)

@@ -140,7 +140,7 @@ func New(ctx context.Context, d Deps, o Options) (*Coordinator, error) {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Coordinator{Deps: d, opts: o, engine: engine{d.DB}, admission: newAdmission(o)}
+	c := &Coordinator{Deps: d, opts: o, engine: engine{db: d.DB, memo: newMemo()}, admission: newAdmission(o)}
 	var err error
 	if c.functions, err = loadFunctions(ctx, d.DB); err != nil {
 		return nil, err

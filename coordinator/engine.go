@@ -14,8 +14,12 @@ import (
 	"skein/planner"
 )
 
-// engine lets the planner read SQL with DuckDB.
-type engine struct{ db *duck.DB }
+// engine lets the planner read SQL with DuckDB. What DuckDB answers depends on
+// the question alone, so answers are remembered.
+type engine struct {
+	db   *duck.DB
+	memo *memo
+}
 
 // SerializeSQL implements planner.Engine.
 func (e engine) SerializeSQL(ctx context.Context, sql string) (string, error) {
@@ -27,20 +31,42 @@ func (e engine) DeserializeSQL(ctx context.Context, tree string) (string, error)
 	return e.value(ctx, "SELECT json_deserialize_sql("+duck.Literal(tree)+")")
 }
 
+// DeserializeAll implements planner.Binder.
+func (e engine) DeserializeAll(ctx context.Context, trees []string) ([]string, error) {
+	calls := make([]string, len(trees))
+	for i, t := range trees {
+		calls[i] = "json_deserialize_sql(" + duck.Literal(t) + ")"
+	}
+	return e.values(ctx, "SELECT "+strings.Join(calls, ", "))
+}
+
 func (e engine) value(ctx context.Context, sql string) (string, error) {
+	row, err := e.values(ctx, sql)
+	if err != nil {
+		return "", err
+	}
+	return row[0], nil
+}
+
+// values is the first row of a query over nothing.
+func (e engine) values(ctx context.Context, sql string) ([]string, error) {
 	if strings.Contains(sql, "\x00") {
-		return "", fault.New(fault.InvalidArgument, "the statement contains a NUL character")
+		return nil, fault.New(fault.InvalidArgument, "the statement contains a NUL character")
+	}
+	if known, ok := e.memo.get(sql); ok {
+		return known.([]string), nil
 	}
 	c, err := e.db.Conn(ctx)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer c.Close()
 	rows, err := c.Strings(ctx, sql)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return rows[0][0], nil
+	e.memo.put(sql, rows[0])
+	return rows[0], nil
 }
 
 // loadFunctions asks DuckDB how its functions behave. A name that has several

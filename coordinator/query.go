@@ -6,6 +6,7 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -206,7 +207,7 @@ func (c *Coordinator) plan(ctx context.Context, q *planner.Query, params arrow.R
 	if err != nil {
 		return nil, nil, err
 	}
-	catalog := planner.Catalog{Tables: map[string]*planner.Table{}, Functions: c.functions, Splits: c.splits, DivideBytesMin: c.opts.DivideBytesMin}
+	catalog := planner.Catalog{Tables: map[string]*planner.Table{}, Functions: c.functions, Splits: c.splits, Now: time.Now(), DivideBytesMin: c.opts.DivideBytesMin}
 	for name, v := range views {
 		catalog.Tables[name] = v.planned()
 	}

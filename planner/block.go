@@ -129,7 +129,7 @@ func (d *divider) join(b *block, n node, nullable bool) ([]*relation, error) {
 	switch str(n, "ref_type") {
 	case "REGULAR", "CROSS", "NATURAL", "ASOF":
 	default:
-		return nil, opaque(strings.ToLower(str(n, "ref_type")) + " join")
+		return nil, inOrder(strings.ToLower(str(n, "ref_type")) + " join")
 	}
 	tp := str(n, "join_type")
 	left, err := d.relations(b, n["left"], nullable || tp == "RIGHT" || tp == "FULL")
@@ -247,15 +247,11 @@ func (d *divider) derivedTable(b *block, n node, nullable bool) (*relation, erro
 	query := child(child(n, "subquery"), "node")
 	alias := fold(str(n, "alias"))
 	if !d.isSimple(query) {
-		closed, err := d.isClosed(query)
+		s, err := d.stageIfClosed(query)
 		if err != nil {
 			return nil, err
 		}
-		if closed {
-			s, err := d.stageOf(query)
-			if err != nil {
-				return nil, err
-			}
+		if s != nil {
 			return d.staged(b, n, s, alias, nullable), nil
 		}
 	}
@@ -429,15 +425,11 @@ func joinConditions(from any, visit func(any)) {
 func (d *divider) subquery(b *block, n node) error {
 	holder := child(n, "subquery")
 	query := child(holder, "node")
-	closed, err := d.isClosed(query)
+	s, err := d.stageIfClosed(query)
 	if err != nil {
 		return err
 	}
-	if closed {
-		s, err := d.stageOf(query)
-		if err != nil {
-			return err
-		}
+	if s != nil {
 		from := tableRef(s.view(), "")
 		b.add(&leaf{node: from, stage: s, fixed: true})
 		items := make([]any, len(s.columns))

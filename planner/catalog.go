@@ -8,6 +8,7 @@ type Catalog struct {
 	Workers   []string          // live, in order
 	Functions Functions
 	Splits    Splits
+	Now       time.Time // when the statement began
 	// DivideBytesMin is how many bytes of files a statement must read to be
 	// divided; below, one worker runs it whole.
 	DivideBytesMin int64

@@ -52,6 +52,10 @@ func (d *divider) stageOf(n node) (*Stage, error) {
 	if err != nil {
 		return nil, err
 	}
+	return d.stageWith(n, columns)
+}
+
+func (d *divider) stageWith(n node, columns []Column) (*Stage, error) {
 	before, shared := len(d.stages), d.builtShared()
 	try, _ := clone(n).(node)
 	s, err := d.query(try, columns)
@@ -81,16 +85,19 @@ func (d *divider) forgetShared(built map[int]bool) {
 	}
 }
 
-// isClosed tells a query that names nothing outside itself: DuckDB can bind it
-// as it stands. Names are looked up inside first, so it then means the same
-// inside and outside.
-func (d *divider) isClosed(n node) (bool, error) {
-	_, err := d.describe(n)
+// stageIfClosed is stageOf for a query that names nothing outside itself, and
+// nil for another. DuckDB can bind a closed query as it stands. Names are
+// looked up inside first, so it then means the same inside and outside.
+func (d *divider) stageIfClosed(n node) (*Stage, error) {
+	columns, err := d.describe(n)
 	var o opaque
-	if errors.As(err, &o) {
-		return false, nil
+	switch {
+	case errors.As(err, &o):
+		return nil, nil
+	case err != nil:
+		return nil, err
 	}
-	return err == nil, err
+	return d.stageWith(n, columns)
 }
 
 // describe returns the columns of a query that stands alone.
@@ -100,11 +107,11 @@ func (d *divider) describe(n node) ([]Column, error) {
 	if err := d.resolveShared(tree, views); err != nil {
 		return nil, err
 	}
-	text, err := writeTree(d.ctx, d.engine, d.statement(tree))
+	texts, err := writeTrees(d.ctx, d.engine, []node{d.statement(tree)})
 	if err != nil {
 		return nil, err
 	}
-	columns, err := d.engine.Describe(d.ctx, text, views)
+	columns, err := d.engine.Describe(d.ctx, texts[0], views)
 	if err != nil {
 		var refused *Error
 		if d.ctx.Err() == nil && errors.As(err, &refused) {
@@ -495,12 +502,16 @@ func narrowest(t *Table) Column {
 
 // write writes the stages' trees as SQL.
 func (d *divider) write() error {
-	for _, s := range d.stages {
-		text, err := writeTree(d.ctx, d.engine, d.statement(s.tree))
-		if err != nil {
-			return err
-		}
-		s.SQL = text
+	trees := make([]node, len(d.stages))
+	for i, s := range d.stages {
+		trees[i] = d.statement(s.tree)
+	}
+	texts, err := writeTrees(d.ctx, d.engine, trees)
+	if err != nil {
+		return err
+	}
+	for i, s := range d.stages {
+		s.SQL = texts[i]
 	}
 	return nil
 }

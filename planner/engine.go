@@ -18,6 +18,8 @@ type Engine interface {
 // Binder is an Engine that also binds statements.
 type Binder interface {
 	Engine
+	// DeserializeAll is DeserializeSQL of several trees.
+	DeserializeAll(ctx context.Context, trees []string) ([]string, error)
 	// Describe binds a statement over empty views of the given columns and
 	// returns its own. What is wrong with the statement is an *Error.
 	Describe(ctx context.Context, sql string, views map[string][]Column) ([]Column, error)

@@ -38,6 +38,17 @@ func (e duckEngine) DeserializeSQL(ctx context.Context, tree string) (out string
 	return out, err
 }
 
+func (e duckEngine) DeserializeAll(ctx context.Context, trees []string) ([]string, error) {
+	texts := make([]string, len(trees))
+	for i, tree := range trees {
+		var err error
+		if texts[i], err = e.DeserializeSQL(ctx, tree); err != nil {
+			return nil, err
+		}
+	}
+	return texts, nil
+}
+
 func (e duckEngine) Describe(ctx context.Context, text string, views map[string][]planner.Column) ([]planner.Column, error) {
 	conn, err := e.db.Conn(ctx)
 	if err != nil {

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"context"
+	"strings"
 )
 
 // textFor returns the text that fragments run: the user's own, as long as
@@ -22,20 +23,36 @@ func (q *Query) textFor(ctx context.Context, e Engine, rewritten bool) (string, 
 	return text, nil
 }
 
-// writeTree writes a statement as SQL that DuckDB reads back as the same tree.
-func writeTree(ctx context.Context, e Engine, statement node) (string, error) {
-	text, err := encodeTree(node{"error": false, "statements": []any{statement}})
+// writeTrees writes statements as SQL that DuckDB reads back as the same trees.
+func writeTrees(ctx context.Context, e Binder, statements []node) ([]string, error) {
+	trees := make([]string, len(statements))
+	for i, s := range statements {
+		text, err := encodeTree(node{"error": false, "statements": []any{s}})
+		if err != nil {
+			return nil, err
+		}
+		trees[i] = text
+	}
+	texts, err := e.DeserializeAll(ctx, trees)
 	if err != nil {
-		return "", err
+		return nil, opaque(err.Error())
 	}
-	if text, err = e.DeserializeSQL(ctx, text); err != nil {
-		return "", opaque(err.Error())
+	text, err := e.SerializeSQL(ctx, strings.Join(texts, ";\n"))
+	if err != nil {
+		return nil, err
 	}
-	again, err := serialize(ctx, e, text)
-	if err != nil || !sameTree(flat(statement["node"]), flat(again["node"])) {
-		return "", opaque("text that DuckDB reads differently")
+	doc, err := decodeTree(text)
+	again := list(doc, "statements")
+	if err != nil || len(again) != len(statements) {
+		return nil, opaque("text that DuckDB reads differently")
 	}
-	return text, nil
+	for i, s := range statements {
+		n, _ := again[i].(node)
+		if !sameTree(flat(s["node"]), flat(n["node"])) {
+			return nil, opaque("text that DuckDB reads differently")
+		}
+	}
+	return texts, nil
 }
 
 // flat is a tree without the SELECT * that DuckDB puts around a list of values

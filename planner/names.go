@@ -9,6 +9,12 @@ type opaque string
 
 func (o opaque) Error() string { return string(o) }
 
+// inOrder tells what depends on the order in which a table's rows are read:
+// only one worker that reads all files keeps it.
+type inOrder string
+
+func (o inOrder) Error() string { return string(o) }
+
 // source is a stored column: of a table, or of the rows of an earlier stage.
 type source struct {
 	leaf *leaf

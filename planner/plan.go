@@ -46,6 +46,9 @@ func (q *Query) Plan(ctx context.Context, e Binder, c Catalog, params []string) 
 	if params == nil && q.Params > 0 {
 		return nil, refuse(Invalid, -1, "the statement has %d parameters; prepare it and bind values", q.Params)
 	}
+	if params == nil {
+		params = []string{}
+	}
 	text, err := q.Bind(ctx, e, c, params)
 	if err != nil {
 		return nil, err
@@ -64,11 +67,12 @@ func (q *Query) Plan(ctx context.Context, e Binder, c Catalog, params []string) 
 	}
 	if p.Why = q.whyWhole(p, &c); p.Why == "" {
 		err := p.divide(ctx, q, e, &c, kept)
-		var o opaque
-		if err == nil || !errors.As(err, &o) {
+		var unseen opaque
+		var ordered inOrder
+		if err == nil || !errors.As(err, &unseen) && !errors.As(err, &ordered) {
 			return p, err
 		}
-		p.Why = o.Error()
+		p.Why = err.Error()
 	}
 	p.gather(prefer(q.Tables, c.Workers))
 	return p, nil
@@ -90,7 +94,14 @@ func (q *Query) Bind(ctx context.Context, e Engine, c Catalog, params []string) 
 	}
 	r := resolver{catalog: &c}
 	r.resolve(q.tree["node"], nil)
-	return q.textFor(ctx, e, len(params) > 0 || r.changed || q.qualified)
+	fixed := false
+	if params != nil {
+		var err error
+		if fixed, err = q.fixClock(ctx, e, &c); err != nil {
+			return "", err
+		}
+	}
+	return q.textFor(ctx, e, fixed || len(params) > 0 || r.changed || q.qualified)
 }
 
 // whyWhole tells why one worker should run the whole statement.

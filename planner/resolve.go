@@ -22,7 +22,7 @@ func (q *Query) bind(ctx context.Context, e Engine, params []string) error {
 	if len(params) == 0 {
 		return nil
 	}
-	if err := q.nameColumns(ctx, e); err != nil {
+	if err := q.nameColumns(ctx, e, isParameter); err != nil {
 		return err
 	}
 	var failed error
@@ -47,9 +47,11 @@ func (q *Query) bind(ctx context.Context, e Engine, params []string) error {
 	return failed
 }
 
+func isParameter(n node) bool { return kind(n) == "VALUE_PARAMETER" }
+
 // nameColumns gives the columns that would be named after an expression with
-// parameters that name, before the values take the parameters' place.
-func (q *Query) nameColumns(ctx context.Context, e Engine) error {
+// nodes that change that name, before others take the nodes' place.
+func (q *Query) nameColumns(ctx context.Context, e Engine, changes func(node) bool) error {
 	first := child(q.tree, "node")
 	for kind(first) == "SET_OPERATION_NODE" {
 		first = child(first, "left")
@@ -59,7 +61,7 @@ func (q *Query) nameColumns(ctx context.Context, e Engine) error {
 		named, bound := str(item, "alias") != "", false
 		walk(item, func(n node) bool {
 			named = named || kind(n) == "STAR" // which stands for many columns
-			bound = bound || kind(n) == "VALUE_PARAMETER"
+			bound = bound || changes(n)
 			return true
 		})
 		if named || !bound {

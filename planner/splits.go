@@ -111,7 +111,8 @@ func ReadSplits(ctx context.Context, e Engine) (Splits, error) {
 	return parsed, nil
 }
 
-// fill puts expressions in the place of a rule's names.
+// fill puts expressions in the place of a rule's names. Names within a
+// subquery are its own.
 func fill(rule node, values map[string]node) node {
 	holder := node{"": clone(rule)}
 	fillIn(holder, values)
@@ -127,7 +128,9 @@ func fillIn(v any, values map[string]node) {
 		}
 	case node:
 		for k, c := range v {
-			v[k] = filled(c, values)
+			if k != "subquery" {
+				v[k] = filled(c, values)
+			}
 		}
 	}
 }

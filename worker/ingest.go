@@ -84,12 +84,12 @@ func (in *ingest) run(ctx context.Context, rows batch.Reader) (n int64, err erro
 	}
 	storage := newStorageReader(rows)
 	defer storage.Close()
-	chunk := &chunkReader{Reader: storage, rowsMax: in.w.o.IngestRowsMax, bytesMax: in.w.o.IngestBytesMax}
+	chunk := &chunkReader{Reader: storage, bytesMax: in.w.o.IngestBytesMax}
 	if in.parts.any() {
-		chunk.rowsMax, chunk.bytesMax = chunk.rowsMax*sortedChunks, chunk.bytesMax*sortedChunks
+		chunk.bytesMax *= sortedChunks
 	}
 	for !chunk.ended {
-		chunk.rows, chunk.bytes = 0, 0
+		chunk.rows, chunk.bytes, chunk.rowsMax = 0, 0, in.chunkRows(n)
 		loaded, err := in.chunk(ctx, chunk)
 		if err != nil {
 			return n, err
@@ -97,6 +97,21 @@ func (in *ingest) run(ctx context.Context, rows batch.Reader) (n int64, err erro
 		n += loaded
 	}
 	return n, nil
+}
+
+// filesEven is into about how many files at least a large load is cut, so that
+// several workers get even shares of it.
+const filesEven = 16
+
+// chunkRows is how many rows the next chunk has at most after so many. Without
+// partitions each chunk is a file, and files grow with the load: a small one
+// is divided evenly, and a large one is not in very many files.
+func (in *ingest) chunkRows(before int64) int64 {
+	if in.parts.any() {
+		return in.w.o.IngestRowsMax * sortedChunks
+	}
+	groups := (before/filesEven + rowGroupRows - 1) / rowGroupRows
+	return min(max(groups, 1)*rowGroupRows, in.w.o.IngestRowsMax)
 }
 
 // chunk stages and writes one chunk.

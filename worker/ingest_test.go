@@ -479,3 +479,24 @@ func TestParseType(t *testing.T) {
 		}
 	}
 }
+
+// TestIngestChunksGrow sees to it that loads of all sizes make files of about
+// the same size, and enough of them.
+func TestIngestChunksGrow(t *testing.T) {
+	in := &ingest{w: &Worker{o: Options{IngestRowsMax: 2 << 20}}}
+	for total, most := range map[int64]int{1_000_000: 9, 1_500_000: 13, 6_001_215: 36, 60_000_000: 72, 600_000_000: 350} {
+		files, largest := 0, int64(0)
+		for n := int64(0); n < total; files++ {
+			rows := min(in.chunkRows(n), total-n)
+			largest = max(largest, rows)
+			n += rows
+		}
+		if files > most || largest*8 > total {
+			t.Errorf("%d rows: %d files, the largest of %d rows", total, files, largest)
+		}
+	}
+	in.parts.id = "t.id"
+	if got := in.chunkRows(0); got != 16<<20 {
+		t.Errorf("a chunk that is cut into partitions has %d rows", got)
+	}
+}

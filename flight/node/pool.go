@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/connectivity"
@@ -32,11 +33,14 @@ type Options struct {
 	Idle   time.Duration // after which an unused connection is closed; 10 min if zero
 
 	Dial []grpc.DialOption // more of gRPC's options, such as credentials
+
+	Registerer prometheus.Registerer // nil: no metrics
 }
 
 // Pool keeps one connection to each peer, made when it is first used.
 type Pool struct {
 	o     Options
+	got   *prometheus.CounterVec // bytes by kind; nil counts nothing
 	mu    sync.Mutex
 	conns map[string]*conn
 	done  bool
@@ -55,7 +59,7 @@ func NewPool(o Options) *Pool {
 	if o.Idle == 0 {
 		o.Idle = 10 * time.Minute
 	}
-	return &Pool{o: o, conns: map[string]*conn{}}
+	return &Pool{o: o, conns: map[string]*conn{}, got: newReceived(o.Registerer)}
 }
 
 // Worker is the peer at an address (host:port). It costs nothing until used.

@@ -96,15 +96,15 @@ func (r *Remote) ReadHot(ctx context.Context, req *nodev1.ReadHotRequest) (io.Re
 
 // Run implements Worker. It returns when the peer told the result's schema.
 func (r *Remote) Run(ctx context.Context, f *nodev1.Fragment) (batch.Reader, error) {
-	return r.get(ctx, &nodev1.Ticket{Content: &nodev1.Ticket_Fragment{Fragment: f}})
+	return r.get(ctx, kindResult, &nodev1.Ticket{Content: &nodev1.Ticket_Fragment{Fragment: f}})
 }
 
 // ReadKept implements Worker. It returns when the peer told the rows' schema.
 func (r *Remote) ReadKept(ctx context.Context, read *nodev1.KeptRead) (batch.Reader, error) {
-	return r.get(ctx, &nodev1.Ticket{Content: &nodev1.Ticket_Kept{Kept: read}})
+	return r.get(ctx, kindExchange, &nodev1.Ticket{Content: &nodev1.Ticket_Kept{Kept: read}})
 }
 
-func (r *Remote) get(ctx context.Context, t *nodev1.Ticket) (batch.Reader, error) {
+func (r *Remote) get(ctx context.Context, kind string, t *nodev1.Ticket) (batch.Reader, error) {
 	ticket, err := newTicket(t)
 	if err != nil {
 		return nil, fmt.Errorf("ticket: %w", err)
@@ -121,7 +121,7 @@ func (r *Remote) get(ctx context.Context, t *nodev1.Ticket) (batch.Reader, error
 		stop()
 		return nil, err
 	}
-	return newResult(ctx, r, stream, stop)
+	return newResult(ctx, r, r.pool.counted(stream, kind), stop)
 }
 
 // Keep implements Worker.

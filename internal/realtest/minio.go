@@ -1,14 +1,10 @@
 package realtest
 
 import (
-	"context"
-	"crypto/rand"
-	"net/http"
 	"os"
 	"testing"
 
-	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
+	"skein/internal/launch"
 )
 
 // minioEnv names the MinIO binary; unset means minio in PATH.
@@ -35,45 +31,9 @@ func MinIO(t testing.TB) (endpoint, accessKey, secretKey string) {
 // its objects stay.
 func StartMinIO(t testing.TB) *MinIOServer {
 	t.Helper()
-	name := os.Getenv(minioEnv)
-	if name == "" {
-		name = "minio"
-	}
-	path := binary(t, name, "name the MinIO server in "+minioEnv+" or put it in PATH; "+
-		"go install github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c builds it")
-	dir := t.TempDir()
-	m := &MinIOServer{AccessKey: "skein-test", SecretKey: rand.Text()}
-	m.Server = &Server{
-		t:    t,
-		name: "minio",
-		argv: func(addr string) []string {
-			console := freeAddr(t)
-			return []string{path, "server", "--quiet", "--address", addr, "--console-address", console, dir}
-		},
-		env: []string{
-			"MINIO_ROOT_USER=" + m.AccessKey, "MINIO_ROOT_PASSWORD=" + m.SecretKey,
-			"MINIO_BROWSER=off", "MINIO_UPDATE=off", "HOME=" + dir,
-		},
-		ready: m.ready,
-	}
-	launch(m.Server)
-	m.Endpoint = "http://" + m.Addr
-	return m
-}
-
-// ready makes a signed request: a stranger that took the port does not know
-// the random secret.
-func (m *MinIOServer) ready(ctx context.Context, s *Server) error {
-	transport := &http.Transport{DisableKeepAlives: true}
-	defer transport.CloseIdleConnections()
-	client, err := minio.New(s.Addr, &minio.Options{
-		Creds:      credentials.NewStaticV4(m.AccessKey, m.SecretKey, ""),
-		Transport:  transport,
-		MaxRetries: 1,
-	})
+	m, err := launch.MinIO(t.Context(), os.Getenv(minioEnv), "name the MinIO server in "+minioEnv+" or put it in PATH", host, t.TempDir())
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
-	_, err = client.ListBuckets(ctx)
-	return err
+	return &MinIOServer{Server: started(t, m.Process, nil), Endpoint: m.Endpoint, AccessKey: m.AccessKey, SecretKey: m.SecretKey}
 }

@@ -240,7 +240,7 @@ func (s *Server) openWorker(id string, objects closingObjects) (*localWorker, er
 }
 
 func (s *Server) peerOptions() node.Options {
-	o := node.Options{}
+	o := node.Options{Registerer: s.registry}
 	if creds := s.auth.NodeCredentials(); creds != nil {
 		o.Dial = append(o.Dial, grpc.WithPerRPCCredentials(creds))
 	}

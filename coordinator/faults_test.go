@@ -1,0 +1,559 @@
+//go:build duckdb_arrow
+
+package coordinator_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"skein/coordinator"
+	"skein/internal/duck"
+	"skein/internal/fault"
+	nodev1 "skein/proto/node/v1"
+)
+
+// divided are statements whose plans differ in what can be lost.
+var divided = map[string]string{
+	"steps":  "SELECT n % 7 AS k, count(*) AS c, sum(n) AS s FROM t GROUP BY ALL ORDER BY k",
+	"join":   "SELECT n, t.id, u.id AS other FROM t FULL JOIN u USING (n)",
+	"follow": "SELECT n, median(x) AS m FROM (SELECT n, sum(n) OVER (PARTITION BY n % 10) AS x FROM t) GROUP BY n",
+	"deep":   "SELECT k, median(c) AS m FROM (SELECT t.n % 3 AS k, t.n % 50 AS j, count(DISTINCT u.id) AS c FROM t LEFT JOIN u ON t.n = u.n GROUP BY 1, 2) GROUP BY 1 ORDER BY 1",
+}
+
+// faultyCluster is three nodes with the tables t and u, in few files.
+func faultyCluster(t *testing.T, o coordinator.Options) *cluster {
+	t.Helper()
+	c := newClusterWith(t, 3, o)
+	for i, table := range []string{"t", "u"} {
+		create(t, c.nodes[0].Coordinator, table)
+		records := make([]coordinator.Record, 300)
+		for k := range records {
+			n := k + 150*i
+			records[k] = coordinator.Record{ID: fmt.Sprintf("id-%d", n%6), Timestamp: start.Add(time.Duration(n) * time.Second), Payload: fmt.Appendf(nil, `{"n": %d, "s": "%d"}`, n, n)}
+		}
+		check(t, c.nodes[0].Write(t.Context(), table, records))
+	}
+	check(t, c.nodes[0].Flush(t.Context(), ""))
+	return c
+}
+
+// strike sets the fault of all nodes.
+func (c *cluster) strike(f faultFunc) {
+	if f == nil {
+		c.fault.Store(nil)
+		return
+	}
+	c.fault.Store(&f)
+}
+
+// heal brings dead nodes back, and forgets that they were.
+func (c *cluster) heal() {
+	c.strike(nil)
+	for _, n := range c.nodes {
+		n.worker.revive()
+		n.Forgive()
+	}
+}
+
+// leftovers is what queries have left behind; empty when there is nothing.
+func (c *cluster) leftovers() string {
+	var left []string
+	for _, n := range c.nodes {
+		if held := n.worker.held.Load(); held != 0 {
+			left = append(left, fmt.Sprintf("%d calls to %s", held, n.id))
+		}
+		if !n.Idle() {
+			left = append(left, n.id+" has admitted queries")
+		}
+	}
+	left = append(left, c.files("tmp")...)
+	for _, n := range c.nodes {
+		left = append(left, c.files(filepath.Join(n.id, "fetched"))...)
+	}
+	conn, err := c.db.Conn(t.Context())
+	check(t, err)
+	defer conn.Close()
+	for _, sql := range []string{
+		"SELECT 'database ' || database_name FROM duckdb_databases() WHERE database_name LIKE 'kept_%'",
+		"SELECT 'table ' || table_name FROM duckdb_tables()",
+	} {
+		rows, err := conn.Strings(t.Context(), sql)
+		check(t, err)
+		for _, r := range rows {
+			left = append(left, r[0])
+		}
+	}
+	return strings.Join(left, ", ")
+}
+
+func (c *cluster) files(dir string) (names []string) {
+	entries, _ := os.ReadDir(filepath.Join(c.dir, dir)) // one that is not there is empty
+	for _, e := range entries {
+		names = append(names, "file "+filepath.Join(dir, e.Name()))
+	}
+	return names
+}
+
+// settled wants nothing to be left of any query, soon.
+func (c *cluster) settled() {
+	t.Helper()
+	deadline := time.Now().Add(5 * time.Second)
+	left := c.leftovers(t)
+	for left != "" && time.Now().Before(deadline) {
+		time.Sleep(time.Millisecond)
+		left = c.leftovers(t)
+	}
+	if left != "" {
+		t.Errorf("left behind: %s", left)
+	}
+	conns := make([]*duck.Conn, connectionsMax)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	for i := range conns {
+		var err error
+		if conns[i], err = c.db.Conn(ctx); err != nil {
+			t.Errorf("connections of DuckDB are not given back: only %d are free", i)
+			break
+		}
+	}
+	for _, conn := range conns {
+		if conn != nil {
+			conn.Close()
+		}
+	}
+}
+
+// once strikes at the first time that one of the nodes comes to the point.
+func once(p point, nodes string, do func(ctx context.Context, w *faultyWorker) error) (f faultFunc, struck func() bool) {
+	var mu sync.Mutex
+	done := false
+	f = func(ctx context.Context, w *faultyWorker, at point, _ any) error {
+		if at != p || !strings.Contains(nodes, w.id) {
+			return nil
+		}
+		mu.Lock()
+		first := !done
+		done = true
+		mu.Unlock()
+		if !first {
+			return nil
+		}
+		return do(ctx, w)
+	}
+	return f, func() bool { mu.Lock(); defer mu.Unlock(); return done }
+}
+
+// answered is the rows in a fixed order, or the error.
+func (c *cluster) answered(t testing.TB, sql string) (string, error) {
+	r, err := rows(t, c.nodes[0].Coordinator, sql, nil)
+	if err != nil {
+		return "", err
+	}
+	return fixed(r, nil), nil
+}
+
+func (c *cluster) want(t testing.TB, sql string) string {
+	t.Helper()
+	want, err := c.answered(t, sql)
+	check(t, err)
+	return want
+}
+
+// TestWorkerLostInEachPhase kills a worker at each point of several plans. The
+// answer is right, or after the first rows were handed on an error.
+func TestWorkerLostInEachPhase(t *testing.T) {
+	c := faultyCluster(t, coordinator.Options{})
+	for name, sql := range divided {
+		want := c.want(t, sql)
+		for _, p := range []point{holding, keeping, opening, fetching, kept, reading, sending, running, streaming} {
+			t.Run(name+", "+string(p), func(t *testing.T) {
+				f, struck := once(p, "n2 n3", func(_ context.Context, w *faultyWorker) error {
+					w.kill()
+					return nil
+				})
+				c.strike(f)
+				got, err := c.answered(t, sql)
+				switch {
+				case p == streaming && struck():
+					if fault.CodeOf(err) != fault.Unavailable {
+						t.Errorf("%d lines, %v; want an error", strings.Count(got, "\n"), err)
+					}
+				case err != nil:
+					t.Errorf("%v", err)
+				case got != want:
+					t.Errorf("got:\n%.300s\nwant:\n%.300s", got, want)
+				}
+				if !struck() && !(name == "steps" || name == "deep") {
+					t.Error("no worker came there")
+				}
+				c.settled(t)
+				c.heal()
+			})
+		}
+	}
+}
+
+// TestKeptRowsLostAfterKeep ends a worker's hold, as a restart does, when all
+// it was to keep is kept and before it is read.
+func TestKeptRowsLostAfterKeep(t *testing.T) {
+	c := faultyCluster(t, coordinator.Options{})
+	for name, sql := range divided {
+		want := c.want(t, sql)
+		t.Run(name, func(t *testing.T) {
+			f, struck := once(reading, "n2 n3", func(_ context.Context, w *faultyWorker) error {
+				w.kill()
+				w.revive()
+				return errDown
+			})
+			c.strike(f)
+			got, err := c.answered(t, sql)
+			if err != nil || got != want || !struck() {
+				t.Errorf("struck %v, %v, got:\n%.300s\nwant:\n%.300s", struck(), err, got, want)
+			}
+			c.settled(t)
+			c.heal()
+		})
+	}
+}
+
+// TestAllOtherWorkersLost kills both, one after the other, at several points.
+func TestAllOtherWorkersLost(t *testing.T) {
+	c := faultyCluster(t, coordinator.Options{})
+	for name, sql := range divided {
+		want := c.want(t, sql)
+		for _, p := range []point{keeping, kept, reading} {
+			t.Run(name+", "+string(p), func(t *testing.T) {
+				first, _ := once(p, "n2", func(_ context.Context, w *faultyWorker) error { w.kill(); return nil })
+				second, _ := once(p, "n3", func(_ context.Context, w *faultyWorker) error { w.kill(); return nil })
+				c.strike(func(ctx context.Context, w *faultyWorker, p point, what any) error {
+					return errors.Join(first(ctx, w, p, what), second(ctx, w, p, what))
+				})
+				got, err := c.answered(t, sql)
+				if err != nil || got != want {
+					t.Errorf("%v, got:\n%.300s\nwant:\n%.300s", err, got, want)
+				}
+				c.settled(t)
+				c.heal()
+			})
+		}
+	}
+}
+
+// hang waits until the call is given up.
+func hang(ctx context.Context, _ *faultyWorker) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestHungWorkerIsOvertaken lets a fragment hang on one worker: another is
+// tried, and the first is told to stop.
+func TestHungWorkerIsOvertaken(t *testing.T) {
+	c := faultyCluster(t, coordinator.Options{QueryTimeout: 20 * time.Second})
+	for name, stage := range map[string]int32{"join": 0, "follow": 2, "deep": 3} {
+		want := c.want(t, divided[name])
+		t.Run(name, func(t *testing.T) {
+			c.strike(func(ctx context.Context, w *faultyWorker, p point, what any) error {
+				if m, ok := what.(*nodev1.Fragment); !ok || p != keeping || w.id != "n2" || m.Stage != stage {
+					return nil
+				}
+				return hang(ctx, w)
+			})
+			got, err := c.answered(t, divided[name])
+			if err != nil || got != want {
+				t.Errorf("%v, got:\n%.300s\nwant:\n%.300s", err, got, want)
+			}
+			c.settled(t)
+			c.heal()
+		})
+	}
+}
+
+// TestQueryTimeout lets a query hang at each point until its time is over.
+func TestQueryTimeout(t *testing.T) {
+	c := faultyCluster(t, coordinator.Options{QueryTimeout: 300 * time.Millisecond})
+	wantTimeout := func(t *testing.T, err error) {
+		t.Helper()
+		if fault.CodeOf(err) != fault.DeadlineExceeded || !strings.Contains(fmt.Sprint(err), "--query-timeout") {
+			t.Errorf("got %v", err)
+		}
+	}
+	for _, p := range []point{holding, keeping, opening, fetching, kept, reading, sending, running, streaming} {
+		for _, node := range []string{"n1", "n2"} {
+			t.Run(node+", "+string(p), func(t *testing.T) {
+				f, struck := once(p, node, hang)
+				c.strike(f)
+				_, err := c.answered(t, divided["join"])
+				wantTimeout(t, err)
+				if !struck() {
+					t.Error("no worker came there")
+				}
+				c.settled(t)
+				c.heal()
+			})
+		}
+	}
+	for name, sql := range map[string]string{
+		"a long statement":        "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range + b.range = -1",
+		"a long statement of t":   "SELECT median(n) FROM t, range(10000000) r, range(1000000) s WHERE n + r.range + s.range = -1",
+		"a result without an end": "SELECT range FROM range(1000000000000)",
+	} {
+		t.Run(name, func(t *testing.T) {
+			began := time.Now()
+			r, err := c.nodes[0].Query(t.Context(), sql, nil)
+			for err == nil {
+				_, err = r.Next(t.Context())
+			}
+			if r != nil {
+				check(t, r.Close())
+			}
+			wantTimeout(t, err)
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			c.settled(t)
+		})
+	}
+}
+
+// TestClientVanishes cancels the query's context when a worker comes to each
+// point, or closes its rows early.
+func TestClientVanishes(t *testing.T) {
+	c := faultyCluster(t, coordinator.Options{})
+	for _, p := range []point{holding, keeping, opening, fetching, kept, reading, sending, running, streaming} {
+		for _, node := range []string{"n1", "n2"} {
+			t.Run(node+", "+string(p), func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				f, struck := once(p, node, func(context.Context, *faultyWorker) error { cancel(); return nil })
+				c.strike(f)
+				r, err := c.nodes[0].Query(ctx, divided["join"], nil)
+				for err == nil {
+					_, err = r.Next(ctx)
+				}
+				if r != nil {
+					check(t, r.Close())
+				}
+				if !struck() || fault.CodeOf(err) != fault.Canceled && !(errors.Is(err, io.EOF) && p == streaming) {
+					t.Errorf("struck %v, %v", struck(), err)
+				}
+				c.settled(t)
+				if n := c.nodes[0].Suspects(); n > 0 {
+					t.Errorf("%d workers are suspected because a client went", n)
+				}
+				c.heal()
+			})
+		}
+	}
+	for name, sql := range divided {
+		t.Run(name+", closed early", func(t *testing.T) {
+			for batches := range 2 {
+				r, err := c.nodes[0].Query(t.Context(), sql, nil)
+				check(t, err)
+				for range batches {
+					if _, err := r.Next(t.Context()); err != nil {
+						t.Error(err)
+					}
+				}
+				check(t, errors.Join(r.Close(), r.Close()))
+				c.settled(t)
+			}
+		})
+	}
+}
+
+// TestMissingObject lets an object be gone, for all or for one worker.
+func TestMissingObject(t *testing.T) {
+	c := faultyCluster(t, coordinator.Options{})
+	for name, sql := range divided {
+		want := c.want(t, sql)
+		for _, nodes := range []string{"n2", "n1 n2 n3"} {
+			t.Run(name+" on "+nodes, func(t *testing.T) {
+				var key string
+				var mu sync.Mutex
+				c.strike(func(_ context.Context, w *faultyWorker, p point, what any) error {
+					if p != opening || !strings.Contains(nodes, w.id) {
+						return nil
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					if key == "" {
+						key = what.(string)
+					}
+					if key != what.(string) {
+						return nil
+					}
+					return fault.Newf(fault.NotFound, "object %s does not exist", key)
+				})
+				got, err := c.answered(t, sql)
+				if nodes == "n2" {
+					if err != nil || got != want {
+						t.Errorf("%v, got:\n%.300s\nwant:\n%.300s", err, got, want)
+					}
+				} else if fault.CodeOf(err) != fault.Unavailable || !strings.Contains(fmt.Sprint(err), key) {
+					t.Errorf("got %v, want an error that names %s", err, key)
+				}
+				if n := c.nodes[0].Suspects(); n > 0 {
+					t.Errorf("%d workers are suspected because of an object", n)
+				}
+				c.settled(t)
+				c.heal()
+			})
+		}
+	}
+}
+
+// TestDamagedObject writes over parts of an object.
+func TestDamagedObject(t *testing.T) {
+	for name, damage := range map[string]func(data []byte) []byte{
+		"empty":       func([]byte) []byte { return nil },
+		"cut":         func(d []byte) []byte { return d[:len(d)/2] },
+		"no Parquet":  func(d []byte) []byte { return []byte(strings.Repeat("x", len(d))) },
+		"head":        func(d []byte) []byte { copy(d[4:], strings.Repeat("\xff", len(d)/4)); return d },
+		"footer":      func(d []byte) []byte { copy(d[len(d)-60:], strings.Repeat("\xff", 50)); return d },
+		"column data": func(d []byte) []byte { copy(d[30:], strings.Repeat("\x00", 40)); return d },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := faultyCluster(t, coordinator.Options{})
+			object := c.someObject(t)
+			data, err := os.ReadFile(object)
+			check(t, err)
+			check(t, os.WriteFile(object, damage(data), 0o600))
+			for name, sql := range divided {
+				if name == "deep" || name == "follow" {
+					continue
+				}
+				got, err := c.answered(t, sql)
+				if err == nil {
+					t.Fatalf("%s: %.200s", name, got)
+				}
+				_, key, _ := strings.Cut(object, "/objects/objects/")
+				if code := fault.CodeOf(err); code != fault.Unavailable || !strings.Contains(err.Error(), key) || strings.Contains(err.Error(), c.dir) {
+					t.Errorf("%s: code %v, %v; want it to name %s", name, code, err, key)
+				}
+				if n := c.nodes[0].Suspects(); n > 0 {
+					t.Errorf("%d workers are suspected because of an object", n)
+				}
+			}
+			c.settled(t)
+		})
+	}
+}
+
+// someObject is the path of a file of table t.
+func (c *cluster) someObject() (path string) {
+	t.Helper()
+	check(t, filepath.Walk(filepath.Join(c.dir, "objects"), func(p string, info os.FileInfo, err error) error {
+		if err == nil && strings.Contains(p, "/t/id-3/") && strings.HasSuffix(p, ".parquet") {
+			path = p
+		}
+		return err
+	}))
+	if path == "" {
+		t.Fatal("no object")
+	}
+	return path
+}
+
+// TestOneBadRow wants DuckDB's own error where one row cannot be cast.
+func TestOneBadRow(t *testing.T) {
+	c := faultyCluster(t, coordinator.Options{})
+	o := newOracle(t, "CREATE TABLE t AS SELECT 'id-' || (range % 6) AS id, range AS n, range::VARCHAR AS s FROM range(300)", "CREATE TABLE u AS SELECT range + 150 AS n FROM range(300)",
+		"INSERT INTO t VALUES ('id-3', 5000, 'x17')")
+	check(t, c.nodes[0].Write(t.Context(), "t", []coordinator.Record{{ID: "id-3", Timestamp: start, Payload: []byte(`{"n": 5000, "s": "x17"}`)}}))
+	check(t, c.nodes[0].Flush(t.Context(), ""))
+	for _, sql := range []string{
+		"SELECT sum(CAST(s AS INTEGER)) FROM t",
+		"SELECT n % 7 AS k, sum(CAST(s AS INTEGER)) FROM t GROUP BY 1",
+		"SELECT count(*) FROM t WHERE CAST(s AS INTEGER) > 3",
+		"SELECT count(*) FROM t JOIN u ON CAST(t.s AS BIGINT) = u.n",
+		"SELECT n % 7 AS k, median(CAST(s AS INTEGER)) FROM t GROUP BY 1",
+		"SELECT n, CAST(x AS INTEGER) FROM (SELECT n, max(s) AS x FROM t GROUP BY n)",
+		"SELECT n, sum(CAST(s AS INTEGER)) OVER (PARTITION BY n % 10) FROM t",
+		"SELECT k, median(CAST(c AS INTEGER)) FROM (SELECT n % 3 AS k, n % 50 AS j, min(s) FILTER (n > 100) AS c FROM t GROUP BY 1, 2) GROUP BY 1",
+		"SELECT CAST(s AS INTEGER) FROM t ORDER BY n",
+	} {
+		_, want := o.conn.Strings(t.Context(), sql)
+		_, err := c.answered(t, sql)
+		if want == nil || err == nil || fault.CodeOf(err) != fault.CodeOf(want) || firstLine(err) != firstLine(want) {
+			t.Errorf("%s:\ngot  %v\nwant %v", sql, err, want)
+		}
+		c.settled(t)
+	}
+	if n := c.nodes[0].Suspects(); n > 0 {
+		t.Errorf("%d workers are suspected because of a value", n)
+	}
+}
+
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}
+
+// TestQueryBudget wants a query that keeps too much to be told so.
+func TestQueryBudget(t *testing.T) {
+	c := faultyCluster(t, coordinator.Options{QueryBytesMax: 2000})
+	if _, err := c.answered(t, "SELECT count(*) FROM t"); err != nil {
+		t.Errorf("a small one: %v", err)
+	}
+	for name, sql := range divided {
+		if name == "steps" {
+			continue
+		}
+		_, err := c.answered(t, sql)
+		if fault.CodeOf(err) != fault.ResourceExhausted || !strings.Contains(fmt.Sprint(err), "--query-memory") {
+			t.Errorf("%s: %v", name, err)
+		}
+		c.settled(t)
+	}
+}
+
+// TestAdmission fills the places and the queue.
+func TestAdmission(t *testing.T) {
+	c := faultyCluster(t, coordinator.Options{QueriesMax: 1, QueueMax: 1, QueueWait: 300 * time.Millisecond})
+	n := c.nodes[0]
+	running, err := n.Query(t.Context(), divided["join"], nil)
+	check(t, err)
+	waits := make(chan error)
+	go func() {
+		_, err := n.Query(t.Context(), divided["steps"], nil)
+		waits <- err
+	}()
+	ctx, cancel := context.WithCancel(t.Context())
+	full := errors.New("none")
+	for fault.CodeOf(full) != fault.ResourceExhausted || !strings.Contains(full.Error(), "too many") { // until the first one waits
+		_, full = n.Query(t.Context(), divided["steps"], nil)
+		if full == nil {
+			t.Fatal("a second query runs")
+		}
+	}
+	if fault.RetryAfter(full) == 0 || !strings.Contains(full.Error(), "--queries-max") {
+		t.Errorf("got %v", full)
+	}
+	if err := <-waits; err != nil && (fault.CodeOf(err) != fault.ResourceExhausted || fault.RetryAfter(err) == 0) {
+		t.Errorf("got %v", err)
+	}
+	go func() {
+		_, err := n.Query(ctx, divided["steps"], nil)
+		waits <- err
+	}()
+	cancel()
+	if err := <-waits; fault.CodeOf(err) != fault.Canceled {
+		t.Errorf("got %v", err)
+	}
+	check(t, running.Close())
+	for _, sql := range divided {
+		c.want(t, sql)
+	}
+	for _, bad := range []string{"SELECT CAST(id AS INTEGER) FROM t", "SELECT nosuch FROM t", "EXPLAIN ANALYZE SELECT sum(n) FROM t"} {
+		_, _ = c.answered(t, bad)
+		c.settled(t)
+	}
+}
