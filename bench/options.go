@@ -8,14 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"skein/bench/cluster"
 	"skein/bench/tpch"
 	"skein/internal/fault"
-)
-
-// The suites.
-const (
-	SuiteTPCH   = "tpch"
-	SuiteWrites = "writes"
 )
 
 // What to do about TPC-H tables on the server.
@@ -31,6 +26,8 @@ const (
 	connectionsMax = 1024
 	rowsMax        = 2_000_000 // written in one run
 	batchRowsMax   = 100_000
+	planFilesMax   = 10_000_000
+	mbitMax        = 100_000
 )
 
 // Options of a run.
@@ -43,8 +40,8 @@ type Options struct {
 	TLS      bool   // over Addr; HTTP says it by https://
 	CAFile   string // PEM; the system's roots if empty
 
-	Suites       []string      // all if empty
-	DataDir      string        // TPC-H in Parquet: DIR/TABLE.parquet or DIR/TABLE/*.parquet; needed by tpch
+	Suites       []string      // tpch and writes, which measure a running server, if empty
+	DataDir      string        // TPC-H in Parquet: DIR/TABLE.parquet or DIR/TABLE/*.parquet; needed by all but writes
 	Load         string        // LoadAuto if empty
 	Queries      []int         // of TPC-H, from 1; all if empty
 	Runs         int           // measured runs of a query, after one warm-up; 3 if zero
@@ -56,6 +53,16 @@ type Options struct {
 	Batches     int  // NDJSON requests; 200 if zero
 	BatchRows   int  // records in each of them; 1,000 if zero
 	KeepTable   bool // leave the written table on the server
+
+	Program   string // skein, which plan, divide and links start servers with; needed by them
+	MinIO     string // program; minio in PATH if empty
+	Threads   int    // of each server that is started; its own default if zero
+	Workers   []int  // sizes of clusters; 1 and 4, with links 1, 2 and 4 if empty
+	PlanRuns  int    // how often each statement is planned; 50 if zero
+	PlanFiles int    // of the table of the point query; 1,000,000 if zero
+	Mbit      int    // a second, of a worker's link to the object store in suite links; 100 if zero
+	Inside    bool   // this process is in the network that suite links may change: see netlab.Enter
+	Enforce   bool   // the run fails if a suite's target is missed
 
 	TempDir  string    // of the peer's database file and spills; the system's if empty. Writes compare fairly on the disk of the server's data
 	JSON     string    // file for the report; none if empty
@@ -74,6 +81,9 @@ func (o Options) withDefaults() (Options, error) {
 	set(&o.Singles, 2000)
 	set(&o.Batches, 200)
 	set(&o.BatchRows, 1000)
+	set(&o.PlanRuns, 50)
+	set(&o.PlanFiles, 1_000_000)
+	set(&o.Mbit, 100)
 	if len(o.Suites) == 0 {
 		o.Suites = []string{SuiteTPCH, SuiteWrites}
 	}
@@ -126,9 +136,13 @@ func checkServer(o *Options) error {
 }
 
 func checkSuites(o *Options) error {
+	names := []string{}
+	for _, s := range suites() {
+		names = append(names, s.name)
+	}
 	for _, s := range o.Suites {
-		if s != SuiteTPCH && s != SuiteWrites {
-			return invalid("suite %q: want %s or %s", s, SuiteTPCH, SuiteWrites)
+		if !slices.Contains(names, s) {
+			return invalid("suite %q: want one of %s", s, strings.Join(names, ", "))
 		}
 	}
 	if !slices.Contains([]string{LoadAuto, LoadReplace, LoadNever}, o.Load) {
@@ -139,8 +153,16 @@ func checkSuites(o *Options) error {
 			return invalid("query %d: want a number from 1 to %d", n, tpch.QueryCount)
 		}
 	}
-	if o.runs(SuiteTPCH) && o.DataDir == "" {
-		return invalid("suite %s needs a data directory: make one with `tpchgen-cli parquet -s 1 --output-dir DIR`", SuiteTPCH)
+	for _, s := range o.chosen() {
+		if s.data && o.DataDir == "" {
+			return invalid("suite %s needs a data directory: make one with `tpchgen-cli parquet -s 1 --output-dir DIR`", s.name)
+		}
+		if s.program && o.Program == "" {
+			return invalid("suite %s needs the program to start servers with", s.name)
+		}
+	}
+	if o.runs(SuiteLinks) && len(o.chosen()) > 1 {
+		return invalid("suite %s runs alone: its network is not the machine's", SuiteLinks)
 	}
 	return nil
 }
@@ -156,10 +178,21 @@ func checkLimits(o *Options) error {
 		{"single writes", o.Singles, rowsMax},
 		{"batches", o.Batches, rowsMax},
 		{"batch rows", o.BatchRows, batchRowsMax},
+		{"planning runs", o.PlanRuns, runsMax},
+		{"files of the point query's table", o.PlanFiles, planFilesMax},
+		{"megabits a second", o.Mbit, mbitMax},
 	} {
 		if l.n < 1 || l.n > l.max {
 			return invalid("%s: %d: want 1 to %d", l.what, l.n, l.max)
 		}
+	}
+	for _, n := range o.Workers {
+		if n < 1 || n > cluster.WorkersMax {
+			return invalid("workers: %d: want 1 to %d", n, cluster.WorkersMax)
+		}
+	}
+	if o.Threads < 0 {
+		return invalid("threads: %d: want a positive number, or 0 for the default", o.Threads)
 	}
 	if rows := o.Singles + o.Batches*o.BatchRows; rows > rowsMax {
 		return invalid("%d rows to write: want at most %d", rows, rowsMax)
@@ -174,6 +207,19 @@ func checkLimits(o *Options) error {
 }
 
 func (o *Options) runs(suite string) bool { return slices.Contains(o.Suites, suite) }
+
+// chosen are the suites to run, in order.
+func (o *Options) chosen() []suite {
+	return slices.DeleteFunc(suites(), func(s suite) bool { return !o.runs(s.name) })
+}
+
+// sizes are the clusters' sizes in rising order.
+func (o *Options) sizes(otherwise []int) []int {
+	if len(o.Workers) > 0 {
+		otherwise = o.Workers
+	}
+	return slices.Compact(slices.Sorted(slices.Values(otherwise)))
+}
 
 func invalid(format string, args ...any) error {
 	return fault.Newf(fault.InvalidArgument, format, args...)

@@ -18,6 +18,10 @@ type Report struct {
 	Server  string        `json:"server"` // its name and version
 	TPCH    *TPCHReport   `json:"tpch,omitempty"`
 	Writes  *WritesReport `json:"writes,omitempty"`
+	Plan    *PlanReport   `json:"plan,omitempty"`
+	Divide  *DivideReport `json:"divide,omitempty"`
+	Links   *LinksReport  `json:"links,omitempty"`
+	Targets []Target      `json:"targets,omitempty"` // of plan, divide and links
 	Failure string        `json:"failure,omitempty"` // why the run failed
 }
 

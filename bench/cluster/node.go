@@ -110,8 +110,8 @@ func (n *Node) get(ctx context.Context, path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	req.Close = true
-	res, err := http.DefaultClient.Do(req)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // without the environment's proxy
+	res, err := client.Do(req)
 	if err != nil {
 		return "", fault.Wrap(fault.Unavailable, err)
 	}
