@@ -16,6 +16,7 @@ type divider struct {
 	catalog *Catalog
 	kept    map[string][]File   // by table: what pruning left
 	views   map[string][]Column // the tables' columns
+	refs    map[string]int      // how often the statement names a table
 
 	stages []*Stage
 	made   int // stages, also those that were given up
@@ -207,6 +208,7 @@ func (d *divider) selectQuery(n node, columns []Column) (*Stage, error) {
 		return nil, err
 	}
 	d.pushFilters(b)
+	d.pruneLeaves(b)
 	d.measure(b)
 	s, err := d.distribute(b)
 	if err != nil {

@@ -209,7 +209,7 @@ func (p *Plan) divide(ctx context.Context, q *Query, e Binder, c *Catalog, kept 
 	if err != nil {
 		return err
 	}
-	d := &divider{ctx: ctx, engine: e, catalog: c, kept: kept, views: views}
+	d := &divider{ctx: ctx, engine: e, catalog: c, kept: kept, views: views, refs: q.refs}
 	for _, n := range q.ctes {
 		n["schema_name"] = cteSchema
 	}

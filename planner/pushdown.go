@@ -16,6 +16,25 @@ func (d *divider) pushFilters(b *block) {
 	}
 }
 
+// pruneLeaves leaves files out by the conditions that a table's leaf has. A
+// table that the statement names once was pruned as a whole.
+func (d *divider) pruneLeaves(b *block) {
+	for _, l := range b.leaves {
+		if l.table == nil || len(l.filters) == 0 || d.refs[l.table.Name] == 1 {
+			continue
+		}
+		n := selectNode([]any{whole(1)}, tableRef(l.table.Name, ""))
+		filters := make([]node, len(l.filters))
+		for i, f := range l.filters {
+			filters[i], _ = clone(f).(node)
+		}
+		n["where_clause"] = and(filters)
+		if s := readByTiDB(d.ctx, d.engine, d.statement(n)); s != nil && s.Where != nil {
+			l.files = l.table.keep(l.table.Name, s.Where)
+		}
+	}
+}
+
 // pushJoins does the same for the conditions of joins, and for simple SELECTs
 // in FROM.
 func (d *divider) pushJoins(b *block, from any) {

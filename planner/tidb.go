@@ -30,8 +30,18 @@ func (q *Query) tidbTree(ctx context.Context, e Engine) *ast.SelectStmt {
 	for _, n := range q.ctes {
 		n["schema_name"] = ""
 	}
-	encode(encoded)
-	text, err := q.deserialize(ctx, e, encoded)
+	return readByTiDB(ctx, e, encoded)
+}
+
+// readByTiDB reads a statement's tree with the TiDB parser. It changes the
+// tree.
+func readByTiDB(ctx context.Context, e Engine, statement node) *ast.SelectStmt {
+	encode(statement)
+	tree, err := encodeTree(node{"error": false, "statements": []any{statement}})
+	if err != nil {
+		return nil
+	}
+	text, err := e.DeserializeSQL(ctx, tree)
 	if err != nil {
 		return nil
 	}
