@@ -12,6 +12,7 @@ export SKEIN_TEST_MINIO     := $(TOOLS)/bin/minio
 export SKEIN_TEST_PYTHON    := $(PYTHON)
 export SKEIN_TEST_TPCHGEN   := $(TOOLS)/venv/bin/tpchgen-cli
 export SKEIN_TEST_JDBC_JAR  := $(JDBC)
+export SKEIN_TEST_TPCDS     := $(TOOLS)/tpcds
 
 .PHONY: help build demo deps test unit e2e lint generate bench clean
 

@@ -22,6 +22,18 @@ func printReport(w io.Writer, r *Report) error {
 	if r.Writes != nil && len(r.Writes.Modes) > 0 {
 		printWrites(&b, r.Writes)
 	}
+	if r.Plan != nil && len(r.Plan.Cases) > 0 {
+		printPlan(&b, r.Plan)
+	}
+	if r.Divide != nil && len(r.Divide.Queries) > 0 {
+		printDivide(&b, r.Divide)
+	}
+	if r.Links != nil && len(r.Links.Queries) > 0 {
+		printLinks(&b, r.Links)
+	}
+	for _, t := range r.Targets {
+		fmt.Fprintln(&b, t)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

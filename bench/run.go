@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
 	"skein/bench/tpch"
@@ -30,7 +29,7 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 	}
 	report := &Report{}
 	if err = run(ctx, o, report); err == nil {
-		err = judge(report, o.RatioMax)
+		err = judge(report, o.RatioMax, o.Enforce)
 	}
 	if err != nil {
 		report.Failure = err.Error()
@@ -44,17 +43,21 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 
 func run(ctx context.Context, o Options, report *Report) error {
 	var files map[string][]string // of TPC-H
-	if o.runs(SuiteTPCH) {
+	var s *server
+	for _, c := range o.chosen() {
 		var err error
-		if files, err = tpch.Files(o.DataDir); err != nil {
-			return err
+		if c.data && files == nil {
+			if files, err = tpch.Files(o.DataDir); err != nil {
+				return err
+			}
+		}
+		if c.server && s == nil {
+			if s, err = dialServer(ctx, o); err != nil {
+				return err
+			}
+			defer s.close()
 		}
 	}
-	s, err := dialServer(ctx, o)
-	if err != nil {
-		return err
-	}
-	defer s.close()
 	spill, err := os.MkdirTemp(o.TempDir, "skein-bench-")
 	if err != nil {
 		return invalid("temporary directory: %w", err)
@@ -65,30 +68,55 @@ func run(ctx context.Context, o Options, report *Report) error {
 		return err
 	}
 	defer p.close()
-	if report.Server, err = s.version(ctx); err != nil {
-		return err
+	report.Server = "skein " + o.Version
+	if s != nil {
+		if report.Server, err = s.version(ctx); err != nil {
+			return err
+		}
 	}
 	engine, err := p.version(ctx)
 	if err != nil {
 		return err
 	}
 	report.Machine = thisMachine(engine, o.Version)
-	for _, suite := range slices.Compact(slices.Sorted(slices.Values(o.Suites))) {
-		switch suite {
-		case SuiteTPCH:
-			report.TPCH, err = runTPCH(ctx, o, files, s, p)
-		case SuiteWrites:
-			report.Writes, err = runWrites(ctx, o, s)
+	if files != nil {
+		if err := p.views(ctx, files); err != nil {
+			return err
 		}
-		if err != nil {
-			return fmt.Errorf("suite %s: %w", suite, err)
+	}
+	for _, c := range o.chosen() {
+		if err := runSuite(ctx, o, c, files, s, p, report); err != nil {
+			return fmt.Errorf("suite %s: %w", c.name, err)
 		}
 	}
 	return nil
 }
 
+func runSuite(ctx context.Context, o Options, c suite, files map[string][]string, s *server, p *peer, report *Report) (err error) {
+	w := newOwn(o, files, p)
+	switch c.name {
+	case SuiteTPCH:
+		report.TPCH, err = runTPCH(ctx, o, files, s, p)
+	case SuiteWrites:
+		report.Writes, err = runWrites(ctx, o, s)
+	case SuitePlan:
+		if report.Plan, err = runPlan(ctx, w); err == nil {
+			report.Targets = append(report.Targets, report.Plan.targets()...)
+		}
+	case SuiteDivide:
+		if report.Divide, err = runDivide(ctx, w, o.sizes(c.workers)); err == nil {
+			report.Targets = append(report.Targets, report.Divide.targets()...)
+		}
+	case SuiteLinks:
+		if report.Links, err = runLinks(ctx, w, o.sizes(c.workers)); err == nil {
+			report.Targets = append(report.Targets, report.Links.targets()...)
+		}
+	}
+	return err
+}
+
 // judge says in one line why a complete run failed.
-func judge(r *Report, ratioMax float64) error {
+func judge(r *Report, ratioMax float64, enforce bool) error {
 	var why []string
 	if t := r.TPCH; t != nil {
 		var bad []string
@@ -107,8 +135,38 @@ func judge(r *Report, ratioMax float64) error {
 	if w := r.Writes; w != nil && w.bad() {
 		why = append(why, fmt.Sprintf("of %d rows written %d are missing, %d repeated, %d wrong", w.Rows, w.Missing, w.Repeated, w.Wrong))
 	}
+	why = append(why, judgeOwn(r, enforce)...)
 	if len(why) == 0 {
 		return nil
 	}
 	return fmt.Errorf("bench %w: %s", ErrFailed, strings.Join(why, "; "))
+}
+
+// judgeOwn is what is wrong with the suites that start servers: bad answers
+// and, where they count, missed targets.
+func judgeOwn(r *Report, enforce bool) []string {
+	var why, bad []string
+	var queries []ColdQuery
+	if r.Divide != nil {
+		queries = r.Divide.Queries
+	}
+	if r.Links != nil {
+		queries = append(queries, r.Links.Queries...)
+	}
+	for _, q := range queries {
+		for _, run := range q.Runs {
+			if v := run.verdict(); v != "right" {
+				bad = append(bad, fmt.Sprintf("%s on %d workers %s", q.Name, run.Workers, v))
+			}
+		}
+	}
+	if len(bad) > 0 {
+		why = append(why, "bad answers: "+strings.Join(bad, ", "))
+	}
+	for _, t := range r.Targets {
+		if enforce && !t.Met {
+			why = append(why, t.String())
+		}
+	}
+	return why
 }

@@ -13,9 +13,6 @@ import (
 
 // runTPCH loads the data set and measures its queries.
 func runTPCH(ctx context.Context, o Options, files map[string][]string, s *server, p *peer) (_ *TPCHReport, err error) {
-	if err := p.views(ctx, files); err != nil {
-		return nil, err
-	}
 	report := &TPCHReport{Runs: o.Runs, Tables: []TableReport{}, Queries: []QueryReport{}}
 	l := &loader{server: s, files: files, mode: o.Load, progress: o.Progress}
 	if report.Tables, err = l.load(ctx); err != nil {

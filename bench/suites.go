@@ -1,5 +1,7 @@
 package bench
 
+import "fmt"
+
 // The suites.
 const (
 	SuiteTPCH   = "tpch"   // a running server beside DuckDB
@@ -46,6 +48,17 @@ type Target struct {
 	Want  float64 `json:"want"`
 	Least bool    `json:"least"` // Want is the least, not the most
 	Met   bool    `json:"met"`
+}
+
+func (t Target) String() string {
+	bound, verdict := "at most", "missed"
+	if t.Least {
+		bound = "at least"
+	}
+	if t.Met {
+		verdict = "met"
+	}
+	return fmt.Sprintf("%s: %.3g, wanted %s %.3g: %s", t.Name, t.Got, bound, t.Want, verdict)
 }
 
 func atMost(name string, got, want float64) Target {

@@ -37,3 +37,8 @@ if [ ! -s "$cache/flight-sql-jdbc-driver.jar" ]; then
   mvn -q -B dependency:copy -Dartifact=org.apache.arrow:flight-sql-jdbc-driver:$jdbc \
     -DoutputDirectory="$cache" -Dmdep.stripVersion=true -Dmdep.useBaseVersion=true
 fi
+
+if [ ! -s "$cache/tpcds/queries/q99.sql" ]; then
+  echo "making TPC-DS data"
+  scripts/tpcds.sh 0.1 "$cache/tpcds"
+fi

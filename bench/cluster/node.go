@@ -39,6 +39,9 @@ type nodeSpec struct {
 	flags, env   []string
 }
 
+// DataDir is where Single's node has its data.
+func DataDir(dir string) string { return filepath.Join(dir, "data") }
+
 // Single starts a node on its own, with its catalog and its objects in dir,
 // which stays when it is stopped.
 func Single(ctx context.Context, program, dir string, threads int) (*Node, error) {
@@ -56,7 +59,7 @@ func startNode(ctx context.Context, s nodeSpec) (*Node, error) {
 	n := &Node{dir: s.dir}
 	output := filepath.Join(s.dir, "log")
 	any := net.JoinHostPort(s.site.Host, "0")
-	argv := []string{s.program, "serve", "--data-dir", filepath.Join(s.dir, "data"), "--grpc-addr", any, "--http-addr", any, "--insecure", "--log-format", "json"}
+	argv := []string{s.program, "serve", "--data-dir", DataDir(s.dir), "--grpc-addr", any, "--http-addr", any, "--insecure", "--log-format", "json"}
 	if s.threads > 0 {
 		argv = append(argv, "--threads", strconv.Itoa(s.threads))
 	}

@@ -99,10 +99,20 @@ type usageError struct{ error }
 
 func (u usageError) Unwrap() error { return u.error }
 
+// exitError is the exit code of a program that ran in this one's place and has
+// told what was wrong.
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
 // fail prints err, if any, and returns the exit code.
 func fail(w io.Writer, err error) int {
 	if err == nil {
 		return exitOK
+	}
+	var e exitError
+	if errors.As(err, &e) {
+		return int(e)
 	}
 	fmt.Fprintf(w, "skein: %s\n", explain(err))
 	if errors.As(err, new(usageError)) {

@@ -1,0 +1,99 @@
+package bench
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+)
+
+func printPlan(b *strings.Builder, p *PlanReport) {
+	w := newTable("statement", "first ms", "p50 ms", "p95 ms", "round trip ms", "files", "of")
+	for _, e := range p.Cases {
+		w.AppendRow(table.Row{e.Name, ms(e.FirstMS), ms2(e.P50MS), ms2(e.P95MS), ms2(e.TripMS), e.Kept, e.Known})
+	}
+	w.AppendFooter(table.Row{"TPC-H", "", ms2(p.P50MS), ms2(p.P95MS), "", "", ""})
+	fmt.Fprintf(b, "\nPlanning, %d runs of EXPLAIN each, less the round trip\n%s\n", p.Runs, w.Render())
+}
+
+func printDivide(b *strings.Builder, d *DivideReport) {
+	base, largest := d.Workers[0], d.Workers[len(d.Workers)-1]
+	w := newTable("query", "fact", fmt.Sprintf("MB read on %d", base), fmt.Sprintf("busiest of %d", largest), "share",
+		fmt.Sprintf("CPU s on %d", base), fmt.Sprintf("busiest of %d", largest), "share", "MB exchanged", "MB coordinator", "answer")
+	for _, q := range d.Queries {
+		one, many := q.run(base), q.run(largest)
+		if one == nil || many == nil {
+			continue
+		}
+		fact := ""
+		if q.Fact {
+			fact = "x"
+		}
+		w.AppendRow(table.Row{
+			q.Name, fact, ms(mb(one.ReadMax)), ms(mb(many.ReadMax)), times(ratio(float64(many.ReadMax), float64(one.ReadMax))),
+			times(one.CPUMax), times(many.CPUMax), times(ratio(many.CPUMax, one.CPUMax)),
+			ms(mb(many.Exchanged)), fmt.Sprintf("%.3f", mb(many.Results)), coldVerdict(q),
+		})
+	}
+	last := d.Shares[len(d.Shares)-1]
+	w.AppendFooter(table.Row{"all", "", "", "", times(last.Bytes), "", "", times(last.CPU), "", fmt.Sprintf("%.4f%%", d.CoordBytes*100), ""})
+	fmt.Fprintf(b, "\nTPC-H on clusters of %s workers, caches empty; shares of all: queries of the fact table\n%s\n", list(d.Workers), w.Render())
+	printProblems(b, d.Queries)
+}
+
+func printLinks(b *strings.Builder, l *LinksReport) {
+	names := []string{"query"}
+	for _, n := range l.Workers {
+		names = append(names, fmt.Sprintf("ms on %d", n), fmt.Sprintf("link ms on %d", n))
+	}
+	w := newTable(append(names, "speedup", "answer")...)
+	for _, q := range l.Queries {
+		row := table.Row{q.Name}
+		var first, last float64
+		for i, n := range l.Workers {
+			r := q.run(n)
+			if r == nil {
+				row = append(row, "", "")
+				continue
+			}
+			row = append(row, ms(r.MS), ms(linkMS(r.ReadMax, l.Mbit)))
+			if last = r.MS; i == 0 {
+				first = r.MS
+			}
+		}
+		w.AppendRow(append(row, times(ratio(first, last)), coldVerdict(q)))
+	}
+	sum := table.Row{"sum"}
+	for _, s := range l.Sums {
+		sum = append(sum, ms(s.MS), ms(s.LinkMS))
+	}
+	if n := len(l.Sums); n > 0 {
+		w.AppendFooter(append(sum, times(l.Sums[n-1].Speedup), ""))
+	}
+	fmt.Fprintf(b, "\nTPC-H with links of %d Mbit/s to the object store, caches empty; link ms: what the busiest link needs\n%s\n", l.Mbit, w.Render())
+	printProblems(b, l.Queries)
+}
+
+// coldVerdict is the worst of a query's runs.
+func coldVerdict(q ColdQuery) string {
+	for _, r := range q.Runs {
+		if v := r.verdict(); v != "right" {
+			return v
+		}
+	}
+	return "right"
+}
+
+func printProblems(b *strings.Builder, queries []ColdQuery) {
+	for _, q := range queries {
+		for _, r := range q.Runs {
+			if text := r.Error + r.Difference; text != "" {
+				fmt.Fprintf(b, "%s on %d: %s\n", q.Name, r.Workers, text)
+			}
+		}
+	}
+}
+
+func list(n []int) string { return strings.Trim(strings.ReplaceAll(fmt.Sprint(n), " ", ", "), "[]") }
+
+func ms2(v float64) string { return fmt.Sprintf("%.2f", v) }
