@@ -66,10 +66,6 @@ func (w *own) load(ctx context.Context, c *cluster.Cluster) error {
 		return err
 	}
 	defer n.Stop()
-	return w.loadBy(ctx, n)
-}
-
-func (w *own) loadBy(ctx context.Context, n *cluster.Node) error {
 	s, err := w.dial(ctx, n)
 	if err != nil {
 		return err

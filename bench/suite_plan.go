@@ -16,8 +16,8 @@ import (
 	"skein/meta/redismeta"
 )
 
-// runPlan measures what planning costs: TPC-H's statements on a node whose
-// catalog is in Redis, and a point query on a table of very many files, with
+// runPlan measures what planning costs: TPC-H's statements for a cluster
+// of planWorkers whose catalog is in Redis, and a point query on a table of very many files, with
 // the catalog in Redis and in a file.
 //
 // A statement is planned by EXPLAIN. The round trip that is taken off asks for
@@ -38,15 +38,13 @@ func (w *own) planCluster(ctx context.Context, report *PlanReport) error {
 		return err
 	}
 	defer stop()
-	n, err := c.Loader(ctx)
-	if err != nil {
+	if err := w.load(ctx, c); err != nil {
 		return err
 	}
-	defer n.Stop()
-	if err := w.loadBy(ctx, n); err != nil {
+	if err := c.Up(ctx, planWorkers); err != nil {
 		return err
 	}
-	s, err := w.dial(ctx, n)
+	s, err := w.dial(ctx, c.Coordinator)
 	if err != nil {
 		return err
 	}
@@ -71,6 +69,9 @@ func (w *own) planCluster(ctx context.Context, report *PlanReport) error {
 	}
 	return w.planPoint(ctx, s, pointInRedis, report)
 }
+
+// planWorkers is for how many workers plans are made.
+const planWorkers = 4
 
 // The point query's names in the report.
 const (
@@ -253,7 +254,7 @@ func pointFile(i int, unit string) meta.File {
 	id, day := pointID(i/pointDays), recordsStart.AddDate(0, 0, i%pointDays)
 	text := day.Format(time.DateOnly)
 	return meta.File{
-		Path: meta.ObjectPath(pointTable, meta.EncodeID(id), text, fmt.Sprintf("%019d", i)), ID: id, HasID: true, Day: text,
+		Path: meta.ObjectPath(pointTable, meta.EncodeID(id), text, day.UnixNano()+int64(i)), ID: id, HasID: true, Day: text,
 		Rows: 1000, Bytes: 50_000, MinTime: day, MaxTime: day.Add(24*time.Hour - time.Microsecond), Unit: unit,
 	}
 }
