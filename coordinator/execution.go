@@ -219,7 +219,7 @@ func (e *execution) hasInputs(s *stageRun) bool {
 
 // attempt starts a fragment on a worker, or on another if that one is gone.
 func (e *execution) attempt(f *fragment, worker string) error {
-	if f.follows != nil && f.failures == 0 {
+	if f.follows != nil && f.attempts == 0 {
 		worker = f.follows.keeper
 	}
 	if _, ok := e.nodes[worker]; !ok {

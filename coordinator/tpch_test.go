@@ -20,6 +20,20 @@ var tpchTables = []string{
 	"CREATE TABLE lineitem (l_orderkey BIGINT, l_partkey BIGINT, l_suppkey BIGINT, l_linenumber INTEGER, l_quantity DECIMAL(15,2), l_extendedprice DECIMAL(15,2), l_discount DECIMAL(15,2), l_tax DECIMAL(15,2), l_returnflag VARCHAR, l_linestatus VARCHAR, l_shipdate DATE, l_commitdate DATE, l_receiptdate DATE, l_shipinstruct VARCHAR, l_shipmode VARCHAR, l_comment VARCHAR)",
 }
 
+// TestTPCHIsDivided wants no statement to be run by one worker.
+func TestTPCHIsDivided(t *testing.T) {
+	c := newCluster(t, 3).nodes[0].Coordinator
+	for _, sql := range tpchTables {
+		_, err := c.Execute(t.Context(), sql, nil)
+		check(t, err)
+	}
+	for _, q := range tpch.Queries() {
+		if s := strategyOf(t, c, q.SQL); s != "divide" {
+			t.Errorf("%s: %s", q.Name(), s)
+		}
+	}
+}
+
 // BenchmarkPlan plans each of TPC-H's statements for four workers, as EXPLAIN
 // does.
 func BenchmarkPlan(b *testing.B) {
