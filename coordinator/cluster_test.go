@@ -141,9 +141,13 @@ func rows(t testing.TB, c *coordinator.Coordinator, sql string, params arrow.Rec
 		return nil, err
 	}
 	defer r.Close()
+	return textRows(t.Context(), r)
+}
+
+func textRows(ctx context.Context, r batch.Reader) ([][]string, error) {
 	all := [][]string{}
 	for {
-		b, err := r.Next(t.Context())
+		b, err := r.Next(ctx)
 		if errors.Is(err, io.EOF) {
 			return all, nil
 		}

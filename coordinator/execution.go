@@ -5,11 +5,13 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/oklog/ulid/v2"
 
 	"skein/internal/batch"
@@ -28,6 +30,7 @@ type execution struct {
 	ctx     context.Context
 	stop    context.CancelCauseFunc
 	views   map[string]*tableView
+	text    string               // the plan's statement
 	nodes   map[string]meta.Node // workers that are alive
 	known   map[string]meta.Node // and those that were
 	workers []string             // their ids, in order
@@ -44,6 +47,10 @@ type execution struct {
 // lostNode is the detail of an error that names the node whose rows could not
 // be read.
 const lostNode = worker.LostNodeDetail
+
+// unreadObject is the detail of an error that names the object that could not
+// be read.
+const unreadObject = worker.ObjectDetail
 
 // attempt is one try of a fragment on a worker.
 type attempt struct {
@@ -64,7 +71,7 @@ type outcome struct {
 // run sends the plan's fragments out and returns the rows of its last stage.
 // The reader owns all that the query holds anywhere.
 func (c *Coordinator) run(ctx context.Context, p *planner.Plan, views map[string]*tableView) (batch.Reader, *execution, error) {
-	e := &execution{c: c, id: ulid.Make().String(), views: views, holds: map[string]*hold{}, known: map[string]meta.Node{}, ended: make(chan outcome)}
+	e := &execution{c: c, id: ulid.Make().String(), views: views, text: p.SQL, holds: map[string]*hold{}, known: map[string]meta.Node{}, ended: make(chan outcome)}
 	leave, err := c.admission.enter(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -88,6 +95,18 @@ type ownedReader struct {
 	batch.Reader
 	e    *execution
 	once sync.Once
+}
+
+// Next implements batch.Reader. The query's timeout ends it, too.
+func (r *ownedReader) Next(ctx context.Context) (arrow.RecordBatch, error) {
+	work, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	defer context.AfterFunc(r.e.ctx, func() { stop(context.Cause(r.e.ctx)) })()
+	b, err := r.Reader.Next(work)
+	if err != nil && !errors.Is(err, io.EOF) && ctx.Err() == nil && r.e.ctx.Err() != nil {
+		return nil, context.Cause(r.e.ctx)
+	}
+	return b, err
 }
 
 // Close implements batch.Reader.
@@ -130,7 +149,10 @@ func (e *execution) run() (batch.Reader, error) {
 		if err == nil {
 			return r, nil
 		}
-		if e.ctx.Err() != nil || fault.CodeOf(err) != fault.Unavailable || try == runTries {
+		if e.ctx.Err() != nil {
+			return nil, context.Cause(e.ctx)
+		}
+		if fault.CodeOf(err) != fault.Unavailable || try == runTries {
 			return nil, err
 		}
 		if again := e.lost(f, f.worker, err); again != nil {
@@ -219,7 +241,7 @@ func (e *execution) hasInputs(s *stageRun) bool {
 
 // attempt starts a fragment on a worker, or on another if that one is gone.
 func (e *execution) attempt(f *fragment, worker string) error {
-	if f.follows != nil && f.attempts == 0 {
+	if f.follows != nil && f.failures == 0 && len(f.running) == 0 {
 		worker = f.follows.keeper
 	}
 	if _, ok := e.nodes[worker]; !ok {
@@ -246,7 +268,7 @@ func (e *execution) attempt(f *fragment, worker string) error {
 			o.kept, o.err = w.Keep(ctx, m)
 		}
 		if o.err != nil {
-			o.err = describe(n, o.err)
+			o.err = e.describe(f, n, o.err)
 		}
 		e.ended <- o
 	}()
@@ -294,13 +316,18 @@ func (e *execution) settle(o outcome) error {
 }
 
 // lost takes in that a fragment failed with its worker, or with the node whose
-// rows it wanted to read. What that node kept is made again elsewhere.
+// rows it wanted to read. What that node kept is made again elsewhere. Where an
+// object is behind it no node is lost, and another may have better luck.
 func (e *execution) lost(f *fragment, worker string, err error) error {
 	e.c.Log.Warn("fragment lost, trying again", "query", e.id, "stage", f.stage.ID, "fragment", f.number, "worker", worker, "error", err)
 	f.failures++
 	f.stage.retries++
 	if f.failures >= fragmentTries {
 		return err
+	}
+	if fault.Details(err)[unreadObject] != "" {
+		f.worker = e.other(f, worker)
+		return nil
 	}
 	node := worker
 	if n := fault.Details(err)[lostNode]; n != "" {
@@ -353,7 +380,7 @@ func (e *execution) speculate() error {
 	}
 	for _, s := range e.stages {
 		median, ok := s.medianTime()
-		if !ok {
+		if !ok || !e.hasInputs(s) { // what it reads may be lost
 			continue
 		}
 		for _, f := range s.fragments {
@@ -434,7 +461,7 @@ func (h *hold) wait(ctx context.Context) error {
 	case <-h.ready:
 		return nil
 	case <-h.fails:
-		if h.err == nil {
+		if ctx.Err() == nil && (h.err == nil || fault.CodeOf(h.err) == fault.Canceled) { // another fragment gave the worker up
 			return fault.New(fault.Unavailable, "the worker holds no rows for the query")
 		}
 		return h.err

@@ -162,13 +162,17 @@ type measured struct {
 	batch.Reader
 	began, ended time.Time
 	rows         int64
+	describe     func(error) error
 }
 
 // Next implements batch.Reader.
 func (m *measured) Next(ctx context.Context) (arrow.RecordBatch, error) {
 	b, err := m.Reader.Next(ctx)
-	if err == nil {
+	switch {
+	case err == nil:
 		m.rows += b.NumRows()
+	case !errors.Is(err, io.EOF):
+		err = m.describe(err)
 	}
 	m.ended = time.Now()
 	return b, err

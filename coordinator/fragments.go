@@ -176,22 +176,27 @@ func (e *execution) opened(ctx context.Context, f *fragment) (batch.Reader, erro
 	}
 	reader, err := w.Run(ctx, m)
 	if err != nil {
-		return nil, describe(n, err)
+		return nil, e.describe(f, n, err)
 	}
-	f.streamed = &measured{Reader: reader, began: time.Now()}
+	f.streamed = &measured{Reader: reader, began: time.Now(), describe: func(err error) error { return e.describe(f, n, err) }}
 	ahead, err := peek(ctx, f.streamed)
 	if err != nil {
 		reader.Close()
-		return nil, describe(n, err)
+		return nil, err
 	}
 	return ahead, nil
 }
 
-// describe names the worker in errors that are not the statement's own.
-func describe(n meta.Node, err error) error {
+// describe names the worker in errors that are not the statement's own. Those
+// tell a place only if it is one of the plan's statement.
+func (e *execution) describe(f *fragment, n meta.Node, err error) error {
 	switch fault.CodeOf(err) {
 	case fault.Unavailable, fault.Internal, fault.ResourceExhausted:
 		return fmt.Errorf("worker %s: %w", n.ID, err)
+	case fault.InvalidArgument:
+		if f.stage.SQL != e.text {
+			return fault.New(fault.InvalidArgument, err.Error())
+		}
 	}
 	return err
 }

@@ -95,6 +95,15 @@ func (c *Coordinator) describe(ctx context.Context, sql string, q *planner.Query
 }
 
 func (c *Coordinator) bindEmpty(ctx context.Context, text string, views map[string]*tableView) (*Statement, error) {
+	columns := make(map[string][]planner.Column, len(views))
+	for name, v := range views {
+		columns[name] = v.planned().Columns
+	}
+	key := signature("PREPARE "+text, columns)
+	if known, ok := c.engine.memo.get(key); ok {
+		s := known.(Statement)
+		return &s, nil
+	}
 	conn, err := c.DB.Conn(ctx)
 	if err != nil {
 		return nil, err
@@ -110,7 +119,9 @@ func (c *Coordinator) bindEmpty(ctx context.Context, text string, views map[stri
 		return nil, err
 	}
 	defer p.Close()
-	return &Statement{Schema: p.Schema(), Params: p.Params()}, nil
+	s := Statement{Schema: p.Schema(), Params: p.Params()}
+	c.engine.memo.put(key, s)
+	return &s, nil
 }
 
 // bindError tells a mistake that DuckDB found with its place in the user's

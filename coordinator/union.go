@@ -71,8 +71,10 @@ func newUnion(ctx context.Context, e *execution, fragments []*fragment) (batch.R
 		opening.Go(func() {
 			reader, err := e.opened(ctx, f)
 			if err != nil {
-				first.Do(func() { failed = f })
-				cancel(err)
+				first.Do(func() { // others fail because they are stopped
+					failed = f
+					cancel(err)
+				})
 				return
 			}
 			readers[i] = reader

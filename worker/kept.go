@@ -62,7 +62,7 @@ func (r *Runner) Keep(ctx context.Context, f *nodev1.Fragment) (res *nodev1.Keep
 	made, res, err := r.keep(work, h, id, f)
 	h.settle(id, made)
 	if err != nil {
-		return nil, fmt.Errorf("fragment %s: %w", id, h.cause(ctx, err))
+		return nil, h.cause(ctx, err)
 	}
 	res.ElapsedUs = time.Since(start).Microseconds()
 	return res, nil
@@ -77,7 +77,7 @@ func (r *Runner) keep(ctx context.Context, h *held, id keptID, f *nodev1.Fragmen
 	defer run.Close()
 	k := &kept{name: id.table(h.catalog)}
 	if _, err := run.conn.Exec(ctx, "CREATE TABLE "+k.name+" AS "+f.Sql); err != nil {
-		return nil, nil, err
+		return nil, nil, run.blame(ctx, err)
 	}
 	res := &nodev1.KeepResponse{FetchedBytes: run.fetched}
 	if err := k.describe(ctx, run.conn, res); err != nil {

@@ -4,7 +4,9 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -91,6 +93,7 @@ type running struct {
 	prepared *duck.Prepared
 	stream   *duck.Stream
 	releases []func()
+	files    []localFile
 	fetched  int64 // bytes of other nodes' kept rows
 	closed   bool
 }
@@ -102,7 +105,7 @@ func (r *running) views(ctx context.Context, source Source, h *held, f *nodev1.F
 			return err
 		}
 		if _, err := r.conn.Exec(ctx, viewSQL(t, paths)); err != nil {
-			return fmt.Errorf("table %s: %w", t.View, err)
+			return fmt.Errorf("table %s: %w", t.View, r.blame(ctx, err))
 		}
 	}
 	for _, s := range f.Reads {
@@ -117,14 +120,14 @@ func (r *running) views(ctx context.Context, source Source, h *held, f *nodev1.F
 func (r *running) query(ctx context.Context, sql string) error {
 	p, err := r.conn.Prepare(ctx, sql)
 	if err != nil {
-		return err
+		return r.blame(ctx, err)
 	}
 	r.prepared = p
 	if !p.ReturnsRows() {
 		return fault.New(fault.InvalidArgument, "a fragment must be a query")
 	}
 	r.stream, err = p.Stream(ctx)
-	return err
+	return r.blame(ctx, err)
 }
 
 // open returns the local paths of a table's splits, group by group.
@@ -137,31 +140,24 @@ func (r *running) open(ctx context.Context, source Source, t *nodev1.TableScan) 
 				return nil, lost(t.View, s, err)
 			}
 			r.releases = append(r.releases, release)
+			r.files = append(r.files, localFile{path, splitName(s)})
 			paths[i] = append(paths[i], path)
 		}
 	}
 	return paths, nil
 }
 
-// lost classes the error of a split: that an object of the index is missing
-// is not the client's NotFound.
-func lost(table string, s *nodev1.Split, err error) error {
-	name := s.Path
-	if s.Hot != nil {
-		name = fmt.Sprintf("unflushed rows on node %s", s.Hot.NodeId)
-	}
-	err = fmt.Errorf("table %s: %s: %w", table, name, err)
-	if fault.CodeOf(err) == fault.NotFound {
-		return fault.Wrap(fault.Unavailable, err)
-	}
-	return err
-}
-
 // Schema implements batch.Reader.
 func (r *running) Schema() *arrow.Schema { return r.stream.Schema() }
 
 // Next implements batch.Reader.
-func (r *running) Next(ctx context.Context) (arrow.RecordBatch, error) { return r.stream.Next(ctx) }
+func (r *running) Next(ctx context.Context) (arrow.RecordBatch, error) {
+	b, err := r.stream.Next(ctx)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, r.blame(ctx, err)
+	}
+	return b, err
+}
 
 // Close implements batch.Reader.
 func (r *running) Close() error {
