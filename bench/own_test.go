@@ -54,7 +54,7 @@ func TestDivideSums(t *testing.T) {
 			t.Error(target)
 		}
 	}
-	if why := judgeOwn(r, true); len(r.Targets) != 3 || len(why) != 1 || why[0] != "bad answers: q21 on 4 workers error" {
+	if why := judgeOwn(r, true); len(r.Targets) != 3 || len(why) != 1 || why[0] != "errors and wrong answers: q21 on 4 workers error" {
 		t.Errorf("got %q, %v", why, r.Targets)
 	}
 	d.Workers = []int{1}
@@ -87,18 +87,24 @@ func TestPrintOwn(t *testing.T) {
 	d.sum()
 	l := &LinksReport{Workers: []int{1, 2, 4}, Mbit: 100, Queries: coldQueries()}
 	l.sum()
-	p := &PlanReport{Runs: 3, Files: 10, Cases: []PlanEntry{{Name: pointInFile, P50MS: 1.5, Kept: 10, Known: 20}}, P50MS: 2}
+	p := &PlanReport{Runs: 3, Files: 10, P50MS: 2, Cases: []PlanEntry{
+		{Name: pointInFile, P50MS: 1.5, Kept: 10, Known: 20}, {Name: pointInRedis, Error: "point: redis is slow"},
+	}}
 	var out bytes.Buffer
 	if err := printReport(&out, &Report{Plan: p, Divide: d, Links: l, Targets: p.targets()}); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
 		"│ point, catalog in a file │      0.0 │   1.50 │", "clusters of 1, 4 workers", "q21 on 4: lost", "links of 100 Mbit/s", "│ ms on 2 │",
-		"plan: ms for TPC-H, median: 2, wanted at most 3: met",
+		"plan: ms for TPC-H, median: 2, wanted at most 3: met", "plan: ms for point, catalog in Redis of 10 files, median: 0, wanted at most 5: missed",
+		"point: redis is slow",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out.String())
 		}
+	}
+	if why := judgeOwn(&Report{Plan: p}, false); len(why) != 1 || why[0] != "errors and wrong answers: point, catalog in Redis not planned" {
+		t.Errorf("got %q", why)
 	}
 }
 
@@ -114,6 +120,9 @@ func TestOwnSuitesWantTheirNeeds(t *testing.T) {
 		"megabits a second: -1: want":      {Mbit: -1},
 		"point query's table: 10000001: w": {PlanFiles: 10_000_001},
 	} {
+		if len(o.Suites) == 0 {
+			o.DataDir = "d"
+		}
 		if _, err := o.withDefaults(); fault.CodeOf(err) != fault.InvalidArgument || !strings.Contains(err.Error(), says) {
 			t.Errorf("want %q, got %v", says, err)
 		}
@@ -154,7 +163,7 @@ func TestPointTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer catalog.Close()
-	o, err := Options{PlanFiles: meta.CommitFilesMax + 30}.withDefaults()
+	o, err := Options{DataDir: "d", PlanFiles: meta.CommitFilesMax + 30}.withDefaults()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,10 +10,19 @@ import (
 func printPlan(b *strings.Builder, p *PlanReport) {
 	w := newTable("statement", "first ms", "p50 ms", "p95 ms", "round trip ms", "files", "of")
 	for _, e := range p.Cases {
+		if e.Error != "" {
+			w.AppendRow(table.Row{e.Name, "error", "", "", "", "", ""})
+			continue
+		}
 		w.AppendRow(table.Row{e.Name, ms(e.FirstMS), ms2(e.P50MS), ms2(e.P95MS), ms2(e.TripMS), e.Kept, e.Known})
 	}
 	w.AppendFooter(table.Row{"TPC-H", "", ms2(p.P50MS), ms2(p.P95MS), "", "", ""})
 	fmt.Fprintf(b, "\nPlanning, %d runs of EXPLAIN each, less the round trip\n%s\n", p.Runs, w.Render())
+	for _, e := range p.Cases {
+		if e.Error != "" {
+			fmt.Fprintln(b, e.Error)
+		}
+	}
 }
 
 func printDivide(b *strings.Builder, d *DivideReport) {

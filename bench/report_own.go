@@ -19,6 +19,7 @@ type PlanEntry struct {
 	TripMS  float64 `json:"round_trip_ms"` // taken off
 	Kept    int     `json:"files_kept"`
 	Known   int     `json:"files_known"`
+	Error   string  `json:"error,omitempty"` // of the server
 }
 
 // DivideReport is of suite divide.

@@ -147,6 +147,13 @@ func judge(r *Report, ratioMax float64, enforce bool) error {
 func judgeOwn(r *Report, enforce bool) []string {
 	var why, bad []string
 	var queries []ColdQuery
+	if r.Plan != nil {
+		for _, e := range r.Plan.Cases {
+			if e.Error != "" {
+				bad = append(bad, e.Name+" not planned")
+			}
+		}
+	}
 	if r.Divide != nil {
 		queries = r.Divide.Queries
 	}
@@ -161,7 +168,7 @@ func judgeOwn(r *Report, enforce bool) []string {
 		}
 	}
 	if len(bad) > 0 {
-		why = append(why, "bad answers: "+strings.Join(bad, ", "))
+		why = append(why, "errors and wrong answers: "+strings.Join(bad, ", "))
 	}
 	for _, t := range r.Targets {
 		if enforce && !t.Met {

@@ -120,10 +120,15 @@ func (w *own) planPoint(ctx context.Context, s *server, name string, report *Pla
 	e, _, err := w.plan(ctx, s, name, func(run int) string {
 		return fmt.Sprintf("SELECT * FROM %s WHERE id = '%s'", pointTable, pointID(run*7919%ids)) // another one each time
 	})
-	if err == nil {
-		report.Cases = append(report.Cases, e)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	return err
+	if err != nil { // the other catalog may do better
+		e.Error = err.Error()
+		fmt.Fprintln(w.o.Progress, e.Error)
+	}
+	report.Cases = append(report.Cases, e)
+	return nil
 }
 
 // plan measures one statement, which may differ from run to run. It returns
@@ -201,7 +206,9 @@ func (p *PlanReport) targets() []Target {
 	all := []Target{atMost("plan: ms for TPC-H, median", p.P50MS, planTPCHMax)}
 	for _, e := range p.Cases {
 		if e.Name == pointInRedis || e.Name == pointInFile {
-			all = append(all, atMost(fmt.Sprintf("plan: ms for a %s of %d files, median", e.Name, e.Known), e.P50MS, planPointMax))
+			t := atMost(fmt.Sprintf("plan: ms for %s of %d files, median", e.Name, p.Files), e.P50MS, planPointMax)
+			t.Met = t.Met && e.Error == ""
+			all = append(all, t)
 		}
 	}
 	return all

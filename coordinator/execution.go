@@ -298,8 +298,11 @@ func (e *execution) settle(o outcome) error {
 		return nil
 	case o.err == nil:
 		f.kept, f.keeper, f.winner = o.kept, o.worker, o.number
-		for _, a := range f.running {
+		for number, a := range f.running {
 			a.stop()
+			if number < o.number {
+				e.avoid(a.worker)
+			}
 		}
 		if e.bytes += o.kept.Bytes; e.bytes > e.c.opts.QueryBytesMax {
 			return fault.Newf(fault.ResourceExhausted, "the query keeps more than %d MB of rows between its stages; filter more, select fewer columns, or raise --query-memory", e.c.opts.QueryBytesMax>>20)
@@ -313,6 +316,14 @@ func (e *execution) settle(o outcome) error {
 		return e.lost(f, o.worker, o.err)
 	}
 	return o.err
+}
+
+// avoid gives a worker that was overtaken no more of this query: it may hang.
+func (e *execution) avoid(worker string) {
+	if len(e.workers) > 1 && worker != e.c.opts.Node.ID {
+		delete(e.nodes, worker)
+		e.workers = sortedKeys(e.nodes)
+	}
 }
 
 // lost takes in that a fragment failed with its worker, or with the node whose
@@ -340,12 +351,12 @@ func (e *execution) lost(f *fragment, worker string, err error) error {
 	if refreshErr := e.refresh(); refreshErr != nil {
 		return errors.Join(err, refreshErr)
 	}
-	if len(e.workers) > 1 && node != e.c.opts.Node.ID {
-		delete(e.nodes, node)
-		e.workers = sortedKeys(e.nodes)
-	}
-	if _, ok := e.nodes[f.worker]; !ok || f.worker == node && len(e.workers) > 1 {
+	e.avoid(node)
+	switch _, ok := e.nodes[f.worker]; {
+	case !ok || f.worker == node && len(e.workers) > 1:
 		f.worker = e.other(f, f.worker)
+	case node == e.c.opts.Node.ID: // the rows are here, and cannot be read from there
+		f.worker = e.home(f.worker)
 	}
 	return nil
 }

@@ -4,9 +4,11 @@ package coordinator_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
+	"skein/coordinator"
 	"skein/internal/fault"
 	"skein/planner"
 )
@@ -93,5 +95,52 @@ func TestClock(t *testing.T) {
 	defer r.Close()
 	if got := r.Schema().Field(0).Name + " " + r.Schema().Field(1).Name; got != "now() at" {
 		t.Errorf("columns %s", got)
+	}
+}
+
+// TestSmallSideLeavesFilesOut joins with few rows: once they are known, files
+// whose column has none of their values are not read.
+func TestSmallSideLeavesFilesOut(t *testing.T) {
+	o := newOracle(t,
+		"CREATE TABLE facts AS SELECT i AS id, i * 7 % 1000 AS other, repeat('x', 50) AS note FROM range(30000) t(i)",
+		"CREATE TABLE picks AS SELECT CAST(15000 + i * 10 AS BIGINT) AS id, i % 2 AS odd FROM range(20) t(i)")
+	c := newCluster(t, 3).nodes[0].Coordinator
+	for i := range 6 {
+		r, err := o.conn.Query(t.Context(), fmt.Sprintf("SELECT * FROM facts WHERE id // 5000 = %d", i))
+		check(t, err)
+		_, err = c.Ingest(t.Context(), coordinator.Ingest{Table: "facts", Mode: coordinator.IngestCreateOrAppend}, r)
+		r.Close()
+		check(t, err)
+	}
+	copyTables(t, o, c, 6, "picks") // more files than are read everywhere
+	for _, x := range []struct {
+		sql   string
+		files int // of facts that are read
+	}{
+		{"SELECT count(*), sum(f.other) FROM facts f JOIN picks p ON f.id = p.id WHERE p.odd + 0 = 1", 1},
+		{"SELECT f.id, f.note FROM facts f WHERE f.id IN (SELECT id FROM picks WHERE odd + 0 = 0)", 1},
+		{"SELECT count(*) FROM facts f JOIN picks p ON f.id = p.id WHERE p.odd + 0 = 7", 0},
+		{"SELECT count(*), count(p.id) FROM facts f LEFT JOIN picks p ON f.id = p.id", 6},
+		{"SELECT count(*) FROM facts f WHERE f.id NOT IN (SELECT id FROM picks)", 6},
+	} {
+		got, gotErr := rows(t, c, x.sql, nil)
+		if fixed(got, gotErr) != o.answer(x.sql) {
+			t.Errorf("%s: got %v %v, want %s", x.sql, got, gotErr, o.answer(x.sql))
+		}
+		lines, err := rows(t, c, "EXPLAIN (ANALYZE, FORMAT json) "+x.sql, nil)
+		check(t, err)
+		var plan planner.Explained
+		check(t, json.Unmarshal([]byte(lines[0][0]), &plan))
+		files := 0
+		for _, s := range plan.Stages {
+			for _, f := range s.Fragments {
+				if strings.Contains(s.SQL, "FROM facts") || strings.Contains(s.SQL, "facts AS f") {
+					files += f.Files
+				}
+			}
+		}
+		if files != x.files {
+			t.Errorf("%s: %d files are read, want %d\n%s", x.sql, files, x.files, plan.String())
+		}
 	}
 }

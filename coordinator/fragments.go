@@ -5,6 +5,7 @@ package coordinator
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"skein/internal/batch"
@@ -46,7 +47,7 @@ const fragmentTries = 3
 
 // message is the fragment as its worker gets it.
 func (e *execution) message(f *fragment, number int) (*nodev1.Fragment, error) {
-	m := &nodev1.Fragment{QueryId: e.id, Stage: int32(f.stage.ID), Number: int32(f.number), Attempt: int32(number), Sql: f.stage.SQL}
+	m := &nodev1.Fragment{QueryId: e.id, Stage: int32(f.stage.ID), Number: int32(f.number), Attempt: int32(number), Sql: f.stage.SQL, Bounds: f.stage.Bounds}
 	for _, t := range f.stage.Tables {
 		s := e.views[t.Table].scan(f.files[t.View])
 		s.View = t.View
@@ -123,7 +124,7 @@ func (e *execution) make(s *stageRun) {
 	switch s.Kind {
 	case planner.Split:
 		for _, f := range s.Fragments {
-			add(f.Worker, f.Files)
+			add(f.Worker, e.narrowed(s, f.Files))
 		}
 	case planner.Follow:
 		for _, g := range e.stages[s.Follow].fragments {
@@ -141,6 +142,26 @@ func (e *execution) make(s *stageRun) {
 		add(e.home(s.Worker), nil)
 	}
 	s.parts = len(s.fragments)
+}
+
+// narrowed leaves files out that hold no value that the rows of earlier stages
+// have.
+func (e *execution) narrowed(s *stageRun, files []planner.File) []planner.File {
+	for _, n := range s.Narrow {
+		wanted := map[string]bool{}
+		for _, f := range e.stages[n.Stage].fragments {
+			for _, b := range f.kept.Bounds {
+				if b.Column != n.Kept {
+					continue
+				}
+				for _, file := range n.Keep(files, b.Min, b.Max) {
+					wanted[file.Path] = true
+				}
+			}
+		}
+		files = slices.DeleteFunc(slices.Clone(files), func(f planner.File) bool { return !wanted[f.Path] })
+	}
+	return files
 }
 
 // inputRows is how many rows a stage reads of earlier ones.

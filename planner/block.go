@@ -16,6 +16,8 @@ type leaf struct {
 	files    []File  // of a table
 	share    float64 // guess: which part of their bytes the wanted columns are
 
+	equals []pair // the leaf's column and another that it must be equal to
+
 	use use
 }
 

@@ -209,6 +209,7 @@ func (d *divider) selectQuery(n node, columns []Column) (*Stage, error) {
 	}
 	d.pushFilters(b)
 	d.pruneLeaves(b)
+	b.narrow()
 	d.measure(b)
 	s, err := d.distribute(b)
 	if err != nil {
@@ -383,16 +384,27 @@ func (d *divider) emit(tree node, columns []Column) (*Stage, error) {
 	dropPushed(tree, func(l *leaf) bool { return !l.inPlace() })
 	w := wantedBy(tree)
 	var failed error
+	var split *leaf
+	read := map[*leaf]*Stage{}
 	walkInOrder(tree, func(n node) bool {
 		l, ok := n[mark].(*leaf)
 		if !ok || kind(n) != "BASE_TABLE" || failed != nil {
 			return failed == nil
 		}
-		failed = d.read(s, n, l, w)
+		if l.inPlace() && l.use.mode == driven {
+			split = l
+		}
+		from, err := d.read(s, n, l, w)
+		if failed = err; from != nil && l.use.mode == everything {
+			read[l] = from
+		}
 		return failed == nil
 	})
 	if failed != nil {
 		return nil, failed
+	}
+	if split != nil {
+		s.narrowings(split, read)
 	}
 	s.tree = tree
 	for _, b := range s.sizes {
@@ -426,8 +438,9 @@ func (l *leaf) inPlace() bool {
 	return l.table != nil && (l.use.mode == driven || l.use.mode == everything && l.isEverywhere())
 }
 
-// read makes the view that a leaf's node then names.
-func (d *divider) read(s *Stage, n node, l *leaf, w *wanted) error {
+// read makes the view that a leaf's node then names, and returns the stage
+// whose rows it reads, if it does.
+func (d *divider) read(s *Stage, n node, l *leaf, w *wanted) (*Stage, error) {
 	n["schema_name"] = ""
 	from := l.stage
 	if from == nil {
@@ -439,11 +452,11 @@ func (d *divider) read(s *Stage, n node, l *leaf, w *wanted) error {
 			}
 			s.sizes = append(s.sizes, l.bytes())
 			n["table_name"] = t.View
-			return nil
+			return nil, nil
 		}
 		var err error
 		if from, err = d.scan(l, w); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	s.sizes = append(s.sizes, from.bytes)
@@ -455,7 +468,7 @@ func (d *divider) read(s *Stage, n node, l *leaf, w *wanted) error {
 		s.Kind = Shared
 	}
 	n["table_name"] = s.readView(r)
-	return nil
+	return from, nil
 }
 
 // hashed are the keys as SQL.

@@ -33,6 +33,7 @@ type ExplainedStage struct {
 	Runs      string              `json:"runs"` // on which workers
 	SQL       string              `json:"sql"`
 	Reads     []ExplainedRead     `json:"reads,omitempty"`
+	Narrowed  []string            `json:"narrowed,omitempty"` // by what more files may be left out when it runs
 	Fragments []ExplainedFragment `json:"fragments,omitempty"`
 	Retries   int                 `json:"retries"`
 }
@@ -83,6 +84,9 @@ func (s *Stage) explain() ExplainedStage {
 			how = "by hash of " + strings.Join(r.Keys, ", ")
 		}
 		e.Reads = append(e.Reads, ExplainedRead{Stage: r.Stage, How: how})
+	}
+	for _, n := range s.Narrow {
+		e.Narrowed = append(e.Narrowed, fmt.Sprintf("%s.%s within the bounds of stage %d", n.Table.Name, n.Column, n.Stage))
 	}
 	for _, f := range s.Fragments {
 		e.Fragments = append(e.Fragments, s.ExplainFragment(f.Worker, f.Files))
@@ -166,6 +170,9 @@ func (x *Explained) draw(b *strings.Builder, id int, indent string, drawn map[in
 	fmt.Fprintf(b, "\n%s%s\n", indent, s.SQL)
 	for _, f := range s.Fragments {
 		fmt.Fprintf(b, "%s· %s\n", indent, f.text(x.Analyzed))
+	}
+	for _, n := range s.Narrowed {
+		fmt.Fprintf(b, "%s⊂ %s\n", indent, n)
 	}
 	for _, r := range s.Reads {
 		fmt.Fprintf(b, "%s← stage %d: %s\n", indent, r.Stage, r.How)

@@ -21,9 +21,11 @@ type Stage struct {
 	Why       string // for One: what kept the query from being divided further
 	Tables    []StageTable
 	Reads     []Read
-	Follow    int        // of Follow: the stage
-	Worker    string     // of One: which should run it
-	Fragments []Fragment // of Split: who reads which files
+	Narrow    []Narrowing // of Split: what leaves files out when earlier stages are kept
+	Bounds    []string    // columns whose bounds later stages need
+	Follow    int         // of Follow: the stage
+	Worker    string      // of One: which should run it
+	Fragments []Fragment  // of Split: who reads which files
 
 	columns []Column
 	tree    node

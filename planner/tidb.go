@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"strings"
 
-	"github.com/pingcap/tidb/pkg/parser"
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	_ "github.com/pingcap/tidb/pkg/parser/test_driver" // the parser's values
@@ -18,6 +17,9 @@ const castFunction = "duck_cast"
 // cteSchema tells references to common table expressions from tables in the
 // TiDB parser's tree, where names have lost their scope.
 const cteSchema = "duck_cte"
+
+// sqlMode is how the TiDB parser reads what DuckDB writes.
+const sqlMode = mysql.ModeANSIQuotes | mysql.ModePipesAsConcat | mysql.ModeNoBackslashEscapes
 
 // tidbTree reads the query with the TiDB parser, or returns nil where its
 // grammar has no words for the statement. The tree is only looked at: its
@@ -45,9 +47,7 @@ func readByTiDB(ctx context.Context, e Engine, statement node) *ast.SelectStmt {
 	if err != nil {
 		return nil
 	}
-	p := parser.New()
-	p.SetSQLMode(mysql.ModeANSIQuotes | mysql.ModePipesAsConcat | mysql.ModeNoBackslashEscapes)
-	statements, _, err := p.Parse(text, "", "")
+	statements, _, err := tidbParser().Parse(text, "", "")
 	if err != nil || len(statements) != 1 {
 		return nil
 	}

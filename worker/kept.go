@@ -80,7 +80,11 @@ func (r *Runner) keep(ctx context.Context, h *held, id keptID, f *nodev1.Fragmen
 		return nil, nil, run.blame(ctx, err)
 	}
 	res := &nodev1.KeepResponse{FetchedBytes: run.fetched}
-	if err := k.describe(ctx, run.conn, res); err != nil {
+	err = k.describe(ctx, run.conn, res)
+	if err == nil && len(f.Bounds) > 0 {
+		res.Bounds, err = k.bounds(ctx, run.conn, f.Bounds)
+	}
+	if err != nil {
 		_, dropErr := run.conn.Exec(context.WithoutCancel(ctx), "DROP TABLE "+k.name)
 		if dropErr != nil {
 			return nil, nil, fmt.Errorf("%w; and its rows stay: %w", err, dropErr)
@@ -88,6 +92,29 @@ func (r *Runner) keep(ctx context.Context, h *held, id keptID, f *nodev1.Fragmen
 		return nil, nil, err
 	}
 	return k, res, nil
+}
+
+// bounds tells the least and the greatest value of each column that has one.
+func (k *kept) bounds(ctx context.Context, c *duck.Conn, columns []string) ([]*nodev1.Bounds, error) {
+	if len(columns) > keysMax {
+		return nil, fault.Newf(fault.InvalidArgument, "bounds of %d columns; the most is %d", len(columns), keysMax)
+	}
+	items := make([]string, 0, 3*len(columns))
+	for _, name := range columns {
+		col := duck.Ident(name)
+		items = append(items, "count("+col+") > 0", "coalesce(CAST(min("+col+") AS VARCHAR), '')", "coalesce(CAST(max("+col+") AS VARCHAR), '')")
+	}
+	rows, err := c.Strings(ctx, "SELECT "+strings.Join(items, ", ")+" FROM "+k.name)
+	if err != nil {
+		return nil, err
+	}
+	var all []*nodev1.Bounds
+	for i, name := range columns {
+		if v := rows[0][3*i:]; v[0] == "true" {
+			all = append(all, &nodev1.Bounds{Column: name, Min: v[1], Max: v[2]})
+		}
+	}
+	return all, nil
 }
 
 // describe tells the columns, the rows and about how many bytes the rows take.

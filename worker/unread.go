@@ -40,9 +40,9 @@ func lost(table string, s *nodev1.Split, err error) error {
 
 // ofFiles are the kinds of DuckDB's errors that a damaged file may cause. The
 // last tells no file.
-var ofFiles = []string{"IO Error", "Invalid Input Error", "Serialization Error", damagedFooter}
+var ofFiles = []string{"IO Error", "Invalid Input Error", "Serialization Error", nameless}
 
-const damagedFooter = "Invalid Error"
+const nameless = "Invalid Error"
 
 // blame tells an error that a damaged file is behind as the file's, with the
 // object's name in place of the path; another comes back as it is.
@@ -52,7 +52,7 @@ func (r *running) blame(ctx context.Context, err error) error {
 	}
 	text := err.Error()
 	for _, f := range r.files {
-		if strings.Contains(text, f.path) || strings.HasPrefix(text, damagedFooter) && !r.readable(ctx, f) {
+		if strings.Contains(text, f.path) || strings.HasPrefix(text, nameless) && !r.readable(ctx, f) {
 			text = strings.ReplaceAll(text, f.path, f.name)
 			return fault.Newf(fault.Unavailable, "%s is damaged: %s", f.name, text).With(ObjectDetail, f.name)
 		}
@@ -60,11 +60,11 @@ func (r *running) blame(ctx context.Context, err error) error {
 	return err
 }
 
-// readable tells whether the footer of a file is.
+// readable tells whether all of a file is.
 func (r *running) readable(ctx context.Context, f localFile) bool {
 	if r.stream != nil {
 		_ = r.stream.Close() // it has failed
 	}
-	_, err := r.conn.Exec(ctx, "DESCRIBE SELECT * FROM read_parquet("+duck.Literal(f.path)+")")
+	_, err := r.conn.Exec(ctx, "SELECT max(hash(f)) FROM read_parquet("+duck.Literal(f.path)+") AS f")
 	return err == nil || ctx.Err() != nil
 }

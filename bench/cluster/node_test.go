@@ -23,7 +23,7 @@ skein_node_received_bytes_total{kind="result"} 20
 	if d := u.Less(Use{CPU: time.Second, Read: 1, Results: 2, Exchanged: 3}); d != (Use{250 * time.Millisecond, 1_499_999, 18, 27}) {
 		t.Errorf("got %+v", d)
 	}
-	for _, text := range []string{"", "process_cpu_seconds_total 1\n", strings.Replace(text, "process_cpu", "other", 1)} {
+	for _, text := range []string{"", "process_cpu_seconds_total 1\n", strings.ReplaceAll(text, "process_cpu", "other")} {
 		if _, err := readUse(text); fault.CodeOf(err) != fault.FailedPrecondition {
 			t.Errorf("%q: got %v", text, err)
 		}

@@ -37,10 +37,10 @@ func Enter(ctx context.Context, argv []string, out, err io.Writer) (int, error) 
 	e := cmd.Run()
 	var exit *exec.ExitError
 	switch {
+	case errors.As(e, &exit) && exit.ExitCode() >= 0:
+		return exit.ExitCode(), nil
 	case ctx.Err() != nil:
 		return 0, context.Cause(ctx)
-	case errors.As(e, &exit):
-		return exit.ExitCode(), nil
 	case errors.Is(e, syscall.EPERM):
 		return 0, fault.Newf(fault.PermissionDenied, "networks cannot be made here: %w; a container needs the capability SYS_ADMIN", e)
 	}

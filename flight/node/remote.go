@@ -12,6 +12,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
 
 	"skein/internal/batch"
@@ -109,7 +110,7 @@ func (r *Remote) get(ctx context.Context, kind string, t *nodev1.Ticket) (batch.
 	if err != nil {
 		return nil, fmt.Errorf("ticket: %w", err)
 	}
-	c, release, err := r.pool.conn(r.address)
+	c, release, err := r.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -153,8 +154,20 @@ func (r *Remote) Hold(ctx context.Context, queryID string, ready func()) error {
 	})
 }
 
+// connect gives a peer that was gone one more chance to be back: gRPC would
+// tell its last error for as long as it waits to try again.
+func (r *Remote) connect(ctx context.Context) (c *conn, release func(), err error) {
+	c, release, err = r.pool.conn(r.address)
+	if err == nil && c.GetState() == connectivity.TransientFailure {
+		if err = r.pool.Ready(ctx, r.address); err != nil {
+			release()
+		}
+	}
+	return c, release, err
+}
+
 func (r *Remote) call(ctx context.Context, do func(nodev1.NodeServiceClient) error) error {
-	c, release, err := r.pool.conn(r.address)
+	c, release, err := r.connect(ctx)
 	if err != nil {
 		return err
 	}

@@ -90,6 +90,7 @@ type chaos struct {
 	correct int
 	wrong   int
 	errors  map[codes.Code]int
+	slowest time.Duration
 	faults  []chaosFault
 	asked   atomic.Int64
 }
@@ -207,6 +208,7 @@ func (x *chaos) note(q tpch.Query, node int, began time.Time, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.queries++
+	x.slowest = max(x.slowest, time.Since(began))
 	switch wrong, ok := err.(wrongAnswer); { //nolint:errorlint // it is not wrapped
 	case ok:
 		x.wrong++
@@ -229,7 +231,7 @@ func (x *chaos) note(q tpch.Query, node int, began time.Time, err error) {
 }
 
 func (x *chaos) report() {
-	x.t.Logf("%d queries, %d right, %d wrong; errors %v", x.queries, x.correct, x.wrong, x.errors)
+	x.t.Logf("%d queries, %d right, %d wrong; errors %v; the slowest took %v", x.queries, x.correct, x.wrong, x.errors, x.slowest.Round(time.Millisecond))
 	for _, f := range x.faults {
 		first := "none"
 		if !f.right.IsZero() {

@@ -842,6 +842,7 @@ type Fragment struct {
 	Stage         int32                  `protobuf:"varint,5,opt,name=stage,proto3" json:"stage,omitempty"`
 	Attempt       int32                  `protobuf:"varint,6,opt,name=attempt,proto3" json:"attempt,omitempty"` // of this fragment; each keeps rows of its own
 	Reads         []*StageRead           `protobuf:"bytes,7,rep,name=reads,proto3" json:"reads,omitempty"`
+	Bounds        []string               `protobuf:"bytes,8,rep,name=bounds,proto3" json:"bounds,omitempty"` // columns of its rows whose bounds Keep tells
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -921,6 +922,13 @@ func (x *Fragment) GetAttempt() int32 {
 func (x *Fragment) GetReads() []*StageRead {
 	if x != nil {
 		return x.Reads
+	}
+	return nil
+}
+
+func (x *Fragment) GetBounds() []string {
+	if x != nil {
+		return x.Bounds
 	}
 	return nil
 }
@@ -1192,6 +1200,7 @@ type KeepResponse struct {
 	Bytes         int64                  `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`                                   // that they take in memory, about
 	FetchedBytes  int64                  `protobuf:"varint,4,opt,name=fetched_bytes,json=fetchedBytes,proto3" json:"fetched_bytes,omitempty"` // that came from other nodes' kept rows
 	ElapsedUs     int64                  `protobuf:"varint,5,opt,name=elapsed_us,json=elapsedUs,proto3" json:"elapsed_us,omitempty"`
+	Bounds        []*Bounds              `protobuf:"bytes,6,rep,name=bounds,proto3" json:"bounds,omitempty"` // as the fragment asks; without those that have no value
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1261,6 +1270,74 @@ func (x *KeepResponse) GetElapsedUs() int64 {
 	return 0
 }
 
+func (x *KeepResponse) GetBounds() []*Bounds {
+	if x != nil {
+		return x.Bounds
+	}
+	return nil
+}
+
+// Bounds are the least and the greatest value of a column, as text.
+type Bounds struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Column        string                 `protobuf:"bytes,1,opt,name=column,proto3" json:"column,omitempty"`
+	Min           string                 `protobuf:"bytes,2,opt,name=min,proto3" json:"min,omitempty"`
+	Max           string                 `protobuf:"bytes,3,opt,name=max,proto3" json:"max,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Bounds) Reset() {
+	*x = Bounds{}
+	mi := &file_node_v1_node_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Bounds) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Bounds) ProtoMessage() {}
+
+func (x *Bounds) ProtoReflect() protoreflect.Message {
+	mi := &file_node_v1_node_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Bounds.ProtoReflect.Descriptor instead.
+func (*Bounds) Descriptor() ([]byte, []int) {
+	return file_node_v1_node_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Bounds) GetColumn() string {
+	if x != nil {
+		return x.Column
+	}
+	return ""
+}
+
+func (x *Bounds) GetMin() string {
+	if x != nil {
+		return x.Min
+	}
+	return ""
+}
+
+func (x *Bounds) GetMax() string {
+	if x != nil {
+		return x.Max
+	}
+	return ""
+}
+
 type HoldRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	QueryId       string                 `protobuf:"bytes,1,opt,name=query_id,json=queryId,proto3" json:"query_id,omitempty"`
@@ -1270,7 +1347,7 @@ type HoldRequest struct {
 
 func (x *HoldRequest) Reset() {
 	*x = HoldRequest{}
-	mi := &file_node_v1_node_proto_msgTypes[21]
+	mi := &file_node_v1_node_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1282,7 +1359,7 @@ func (x *HoldRequest) String() string {
 func (*HoldRequest) ProtoMessage() {}
 
 func (x *HoldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[21]
+	mi := &file_node_v1_node_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1295,7 +1372,7 @@ func (x *HoldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldRequest.ProtoReflect.Descriptor instead.
 func (*HoldRequest) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{21}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *HoldRequest) GetQueryId() string {
@@ -1313,7 +1390,7 @@ type HoldResponse struct {
 
 func (x *HoldResponse) Reset() {
 	*x = HoldResponse{}
-	mi := &file_node_v1_node_proto_msgTypes[22]
+	mi := &file_node_v1_node_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1325,7 +1402,7 @@ func (x *HoldResponse) String() string {
 func (*HoldResponse) ProtoMessage() {}
 
 func (x *HoldResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[22]
+	mi := &file_node_v1_node_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1338,7 +1415,7 @@ func (x *HoldResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldResponse.ProtoReflect.Descriptor instead.
 func (*HoldResponse) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{22}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{23}
 }
 
 // TableScan becomes a view: the union of its groups, or an empty relation of
@@ -1354,7 +1431,7 @@ type TableScan struct {
 
 func (x *TableScan) Reset() {
 	*x = TableScan{}
-	mi := &file_node_v1_node_proto_msgTypes[23]
+	mi := &file_node_v1_node_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1366,7 +1443,7 @@ func (x *TableScan) String() string {
 func (*TableScan) ProtoMessage() {}
 
 func (x *TableScan) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[23]
+	mi := &file_node_v1_node_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1379,7 +1456,7 @@ func (x *TableScan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TableScan.ProtoReflect.Descriptor instead.
 func (*TableScan) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{23}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *TableScan) GetView() string {
@@ -1413,7 +1490,7 @@ type Column struct {
 
 func (x *Column) Reset() {
 	*x = Column{}
-	mi := &file_node_v1_node_proto_msgTypes[24]
+	mi := &file_node_v1_node_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1425,7 +1502,7 @@ func (x *Column) String() string {
 func (*Column) ProtoMessage() {}
 
 func (x *Column) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[24]
+	mi := &file_node_v1_node_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1438,7 +1515,7 @@ func (x *Column) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Column.ProtoReflect.Descriptor instead.
 func (*Column) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{24}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Column) GetName() string {
@@ -1466,7 +1543,7 @@ type FileGroup struct {
 
 func (x *FileGroup) Reset() {
 	*x = FileGroup{}
-	mi := &file_node_v1_node_proto_msgTypes[25]
+	mi := &file_node_v1_node_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1478,7 +1555,7 @@ func (x *FileGroup) String() string {
 func (*FileGroup) ProtoMessage() {}
 
 func (x *FileGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[25]
+	mi := &file_node_v1_node_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1491,7 +1568,7 @@ func (x *FileGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileGroup.ProtoReflect.Descriptor instead.
 func (*FileGroup) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{25}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *FileGroup) GetExpressions() []string {
@@ -1519,7 +1596,7 @@ type Split struct {
 
 func (x *Split) Reset() {
 	*x = Split{}
-	mi := &file_node_v1_node_proto_msgTypes[26]
+	mi := &file_node_v1_node_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1531,7 +1608,7 @@ func (x *Split) String() string {
 func (*Split) ProtoMessage() {}
 
 func (x *Split) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[26]
+	mi := &file_node_v1_node_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1544,7 +1621,7 @@ func (x *Split) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Split.ProtoReflect.Descriptor instead.
 func (*Split) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{26}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Split) GetPath() string {
@@ -1581,7 +1658,7 @@ type HotSplit struct {
 
 func (x *HotSplit) Reset() {
 	*x = HotSplit{}
-	mi := &file_node_v1_node_proto_msgTypes[27]
+	mi := &file_node_v1_node_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1593,7 +1670,7 @@ func (x *HotSplit) String() string {
 func (*HotSplit) ProtoMessage() {}
 
 func (x *HotSplit) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[27]
+	mi := &file_node_v1_node_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1606,7 +1683,7 @@ func (x *HotSplit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HotSplit.ProtoReflect.Descriptor instead.
 func (*HotSplit) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{27}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *HotSplit) GetNodeId() string {
@@ -1695,7 +1772,7 @@ const file_node_v1_node_proto_rawDesc = "" +
 	"\x06Ticket\x12/\n" +
 	"\bfragment\x18\x01 \x01(\v2\x11.node.v1.FragmentH\x00R\bfragment\x12'\n" +
 	"\x04kept\x18\x02 \x01(\v2\x11.node.v1.KeptReadH\x00R\x04keptB\t\n" +
-	"\acontent\"\xd5\x01\n" +
+	"\acontent\"\xed\x01\n" +
 	"\bFragment\x12\x19\n" +
 	"\bquery_id\x18\x01 \x01(\tR\aqueryId\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x05R\x06number\x12\x10\n" +
@@ -1703,7 +1780,8 @@ const file_node_v1_node_proto_rawDesc = "" +
 	"\x06tables\x18\x04 \x03(\v2\x12.node.v1.TableScanR\x06tables\x12\x14\n" +
 	"\x05stage\x18\x05 \x01(\x05R\x05stage\x12\x18\n" +
 	"\aattempt\x18\x06 \x01(\x05R\aattempt\x12(\n" +
-	"\x05reads\x18\a \x03(\v2\x12.node.v1.StageReadR\x05reads\"v\n" +
+	"\x05reads\x18\a \x03(\v2\x12.node.v1.StageReadR\x05reads\x12\x16\n" +
+	"\x06bounds\x18\b \x03(\tR\x06bounds\"v\n" +
 	"\tStageRead\x12\x12\n" +
 	"\x04view\x18\x01 \x01(\tR\x04view\x12)\n" +
 	"\acolumns\x18\x02 \x03(\v2\x0f.node.v1.ColumnR\acolumns\x12*\n" +
@@ -1721,14 +1799,19 @@ const file_node_v1_node_proto_rawDesc = "" +
 	"\x05parts\x18\x06 \x01(\x05R\x05parts\x12\x12\n" +
 	"\x04part\x18\a \x01(\x05R\x04part\"<\n" +
 	"\vKeepRequest\x12-\n" +
-	"\bfragment\x18\x01 \x01(\v2\x11.node.v1.FragmentR\bfragment\"\xa7\x01\n" +
+	"\bfragment\x18\x01 \x01(\v2\x11.node.v1.FragmentR\bfragment\"\xd0\x01\n" +
 	"\fKeepResponse\x12)\n" +
 	"\acolumns\x18\x01 \x03(\v2\x0f.node.v1.ColumnR\acolumns\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x14\n" +
 	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\x12#\n" +
 	"\rfetched_bytes\x18\x04 \x01(\x03R\ffetchedBytes\x12\x1d\n" +
 	"\n" +
-	"elapsed_us\x18\x05 \x01(\x03R\telapsedUs\"(\n" +
+	"elapsed_us\x18\x05 \x01(\x03R\telapsedUs\x12'\n" +
+	"\x06bounds\x18\x06 \x03(\v2\x0f.node.v1.BoundsR\x06bounds\"D\n" +
+	"\x06Bounds\x12\x16\n" +
+	"\x06column\x18\x01 \x01(\tR\x06column\x12\x10\n" +
+	"\x03min\x18\x02 \x01(\tR\x03min\x12\x10\n" +
+	"\x03max\x18\x03 \x01(\tR\x03max\"(\n" +
 	"\vHoldRequest\x12\x19\n" +
 	"\bquery_id\x18\x01 \x01(\tR\aqueryId\"\x0e\n" +
 	"\fHoldResponse\"v\n" +
@@ -1774,7 +1857,7 @@ func file_node_v1_node_proto_rawDescGZIP() []byte {
 	return file_node_v1_node_proto_rawDescData
 }
 
-var file_node_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_node_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_node_v1_node_proto_goTypes = []any{
 	(*Record)(nil),          // 0: node.v1.Record
 	(*AppendRequest)(nil),   // 1: node.v1.AppendRequest
@@ -1797,51 +1880,53 @@ var file_node_v1_node_proto_goTypes = []any{
 	(*KeptRead)(nil),        // 18: node.v1.KeptRead
 	(*KeepRequest)(nil),     // 19: node.v1.KeepRequest
 	(*KeepResponse)(nil),    // 20: node.v1.KeepResponse
-	(*HoldRequest)(nil),     // 21: node.v1.HoldRequest
-	(*HoldResponse)(nil),    // 22: node.v1.HoldResponse
-	(*TableScan)(nil),       // 23: node.v1.TableScan
-	(*Column)(nil),          // 24: node.v1.Column
-	(*FileGroup)(nil),       // 25: node.v1.FileGroup
-	(*Split)(nil),           // 26: node.v1.Split
-	(*HotSplit)(nil),        // 27: node.v1.HotSplit
+	(*Bounds)(nil),          // 21: node.v1.Bounds
+	(*HoldRequest)(nil),     // 22: node.v1.HoldRequest
+	(*HoldResponse)(nil),    // 23: node.v1.HoldResponse
+	(*TableScan)(nil),       // 24: node.v1.TableScan
+	(*Column)(nil),          // 25: node.v1.Column
+	(*FileGroup)(nil),       // 26: node.v1.FileGroup
+	(*Split)(nil),           // 27: node.v1.Split
+	(*HotSplit)(nil),        // 28: node.v1.HotSplit
 }
 var file_node_v1_node_proto_depIdxs = []int32{
 	0,  // 0: node.v1.AppendRequest.records:type_name -> node.v1.Record
 	5,  // 1: node.v1.HotResponse.units:type_name -> node.v1.HotUnit
 	15, // 2: node.v1.Ticket.fragment:type_name -> node.v1.Fragment
 	18, // 3: node.v1.Ticket.kept:type_name -> node.v1.KeptRead
-	23, // 4: node.v1.Fragment.tables:type_name -> node.v1.TableScan
+	24, // 4: node.v1.Fragment.tables:type_name -> node.v1.TableScan
 	16, // 5: node.v1.Fragment.reads:type_name -> node.v1.StageRead
-	24, // 6: node.v1.StageRead.columns:type_name -> node.v1.Column
+	25, // 6: node.v1.StageRead.columns:type_name -> node.v1.Column
 	17, // 7: node.v1.StageRead.shares:type_name -> node.v1.KeptShare
 	18, // 8: node.v1.KeptShare.read:type_name -> node.v1.KeptRead
 	15, // 9: node.v1.KeepRequest.fragment:type_name -> node.v1.Fragment
-	24, // 10: node.v1.KeepResponse.columns:type_name -> node.v1.Column
-	24, // 11: node.v1.TableScan.columns:type_name -> node.v1.Column
-	25, // 12: node.v1.TableScan.groups:type_name -> node.v1.FileGroup
-	26, // 13: node.v1.FileGroup.splits:type_name -> node.v1.Split
-	27, // 14: node.v1.Split.hot:type_name -> node.v1.HotSplit
-	1,  // 15: node.v1.NodeService.Append:input_type -> node.v1.AppendRequest
-	3,  // 16: node.v1.NodeService.Hot:input_type -> node.v1.HotRequest
-	6,  // 17: node.v1.NodeService.ReadHot:input_type -> node.v1.ReadHotRequest
-	8,  // 18: node.v1.NodeService.Flush:input_type -> node.v1.FlushRequest
-	10, // 19: node.v1.NodeService.Discard:input_type -> node.v1.DiscardRequest
-	12, // 20: node.v1.NodeService.Stats:input_type -> node.v1.StatsRequest
-	19, // 21: node.v1.NodeService.Keep:input_type -> node.v1.KeepRequest
-	21, // 22: node.v1.NodeService.Hold:input_type -> node.v1.HoldRequest
-	2,  // 23: node.v1.NodeService.Append:output_type -> node.v1.AppendResponse
-	4,  // 24: node.v1.NodeService.Hot:output_type -> node.v1.HotResponse
-	7,  // 25: node.v1.NodeService.ReadHot:output_type -> node.v1.ReadHotResponse
-	9,  // 26: node.v1.NodeService.Flush:output_type -> node.v1.FlushResponse
-	11, // 27: node.v1.NodeService.Discard:output_type -> node.v1.DiscardResponse
-	13, // 28: node.v1.NodeService.Stats:output_type -> node.v1.StatsResponse
-	20, // 29: node.v1.NodeService.Keep:output_type -> node.v1.KeepResponse
-	22, // 30: node.v1.NodeService.Hold:output_type -> node.v1.HoldResponse
-	23, // [23:31] is the sub-list for method output_type
-	15, // [15:23] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	25, // 10: node.v1.KeepResponse.columns:type_name -> node.v1.Column
+	21, // 11: node.v1.KeepResponse.bounds:type_name -> node.v1.Bounds
+	25, // 12: node.v1.TableScan.columns:type_name -> node.v1.Column
+	26, // 13: node.v1.TableScan.groups:type_name -> node.v1.FileGroup
+	27, // 14: node.v1.FileGroup.splits:type_name -> node.v1.Split
+	28, // 15: node.v1.Split.hot:type_name -> node.v1.HotSplit
+	1,  // 16: node.v1.NodeService.Append:input_type -> node.v1.AppendRequest
+	3,  // 17: node.v1.NodeService.Hot:input_type -> node.v1.HotRequest
+	6,  // 18: node.v1.NodeService.ReadHot:input_type -> node.v1.ReadHotRequest
+	8,  // 19: node.v1.NodeService.Flush:input_type -> node.v1.FlushRequest
+	10, // 20: node.v1.NodeService.Discard:input_type -> node.v1.DiscardRequest
+	12, // 21: node.v1.NodeService.Stats:input_type -> node.v1.StatsRequest
+	19, // 22: node.v1.NodeService.Keep:input_type -> node.v1.KeepRequest
+	22, // 23: node.v1.NodeService.Hold:input_type -> node.v1.HoldRequest
+	2,  // 24: node.v1.NodeService.Append:output_type -> node.v1.AppendResponse
+	4,  // 25: node.v1.NodeService.Hot:output_type -> node.v1.HotResponse
+	7,  // 26: node.v1.NodeService.ReadHot:output_type -> node.v1.ReadHotResponse
+	9,  // 27: node.v1.NodeService.Flush:output_type -> node.v1.FlushResponse
+	11, // 28: node.v1.NodeService.Discard:output_type -> node.v1.DiscardResponse
+	13, // 29: node.v1.NodeService.Stats:output_type -> node.v1.StatsResponse
+	20, // 30: node.v1.NodeService.Keep:output_type -> node.v1.KeepResponse
+	23, // 31: node.v1.NodeService.Hold:output_type -> node.v1.HoldResponse
+	24, // [24:32] is the sub-list for method output_type
+	16, // [16:24] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_node_v1_node_proto_init() }
@@ -1859,7 +1944,7 @@ func file_node_v1_node_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_v1_node_proto_rawDesc), len(file_node_v1_node_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

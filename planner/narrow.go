@@ -1,0 +1,118 @@
+package planner
+
+import (
+	"strings"
+
+	"github.com/pingcap/tidb/pkg/parser"
+	"github.com/pingcap/tidb/pkg/parser/ast"
+)
+
+// Narrowing says that of a stage's split table only those rows matter whose
+// column has a value that the rows of an earlier stage have: their bounds,
+// known once they are kept, leave files out.
+type Narrowing struct {
+	Table  *Table
+	Column string // of the table
+	Stage  int
+	Kept   string // column of the stage's rows
+}
+
+// Keep returns the files that may hold values between the bounds, which are
+// as DuckDB writes them.
+func (n Narrowing) Keep(files []File, min, max string) []File {
+	t := *n.Table
+	t.Files = files
+	low, ok := n.constant(min)
+	high, also := n.constant(max)
+	if !ok || !also {
+		return files
+	}
+	column := `"` + strings.ReplaceAll(n.Column, `"`, `""`) + `"`
+	statements, _, err := tidbParser().Parse("SELECT 1 FROM t WHERE "+column+" BETWEEN "+low+" AND "+high, "", "")
+	if err != nil || len(statements) != 1 {
+		return files
+	}
+	s, ok := statements[0].(*ast.SelectStmt)
+	if !ok || s.Where == nil {
+		return files
+	}
+	return t.keep("t", s.Where)
+}
+
+// constant writes a value of the column as the TiDB parser reads it.
+func (n Narrowing) constant(value string) (string, bool) {
+	for _, c := range n.Table.Columns {
+		if fold(c.Name) != fold(n.Column) {
+			continue
+		}
+		quoted := "'" + strings.ReplaceAll(value, "'", "''") + "'"
+		switch c.Type {
+		case "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT":
+			return value, true
+		case "DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE":
+			return castFunction + "(" + quoted + ", '" + c.Type + "')", true
+		case "VARCHAR":
+			return quoted, true
+		}
+	}
+	return "", false
+}
+
+// narrow notes which columns of the block's tables must have values that other
+// leaves have: what its WHERE and inner joins make equal.
+func (b *block) narrow() {
+	pairs := b.pairs(conjunctsOf(b.n["where_clause"]))
+	b.members(b.from, &pairs)
+	for _, p := range pairs {
+		for i := range p {
+			if l := p[i].leaf; l.table != nil && p[1-i].leaf != l {
+				l.equals = append(l.equals, pair{p[i], p[1-i]})
+			}
+		}
+	}
+	for _, c := range conjunctsOf(b.n["where_clause"]) {
+		if kind(c) != "SUBQUERY" || str(c, "subquery_type") != "ANY" || str(c, "comparison_type") != "COMPARE_EQUAL" {
+			continue
+		}
+		tested, _ := c["child"].(node)
+		from := b.sourceOf(tested)
+		l, ok := child(child(child(c, "subquery"), "node"), "from_table")[mark].(*leaf)
+		if ok && l.stage != nil && len(l.stage.columns) == 1 && from.leaf != nil && from.leaf.table != nil && from.leaf.types[from.name] == l.stage.columns[0].Type {
+			from.leaf.equals = append(from.leaf.equals, pair{from, source{l, l.stage.stored(0)}})
+		}
+	}
+}
+
+// narrowings are those of a stage's split table by stages of which each
+// fragment reads all rows.
+func (s *Stage) narrowings(split *leaf, read map[*leaf]*Stage) {
+	for _, p := range split.equals {
+		from := read[p[1].leaf]
+		if from == nil {
+			continue
+		}
+		for i, c := range from.columns {
+			if kept := from.stored(i); kept == p[1].name || from.scan && fold(c.Name) == p[1].name {
+				s.Narrow = append(s.Narrow, Narrowing{Table: split.table, Column: p[0].name, Stage: from.ID, Kept: kept})
+				from.bound(kept)
+				break
+			}
+		}
+	}
+}
+
+// bound asks for the bounds of a column of the stage's rows.
+func (s *Stage) bound(column string) {
+	for _, known := range s.Bounds {
+		if known == column {
+			return
+		}
+	}
+	s.Bounds = append(s.Bounds, column)
+}
+
+func tidbParser() *parser.Parser {
+	p := parser.New()
+	p.SetSQLMode(sqlMode)
+	return p
+}
