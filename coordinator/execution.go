@@ -466,6 +466,10 @@ func (e *execution) hold(worker string, w Worker) *hold {
 	return h
 }
 
+// holdWait is how long a worker may take to get ready for a query, which is
+// nothing to do: one that takes longer hangs, or has too much to do.
+const holdWait = 5 * time.Second
+
 // wait returns when rows may be kept.
 func (h *hold) wait(ctx context.Context) error {
 	select {
@@ -476,6 +480,8 @@ func (h *hold) wait(ctx context.Context) error {
 			return fault.New(fault.Unavailable, "the worker holds no rows for the query")
 		}
 		return h.err
+	case <-time.After(holdWait):
+		return fault.Newf(fault.Unavailable, "it did not answer for %v", holdWait)
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -321,6 +321,26 @@ func TestHungWorkerIsLeftAlone(t *testing.T) {
 	c.heal()
 }
 
+// TestWorkersThatHoldNothing lets most workers not answer at all, so that none
+// is overtaken: others are asked, and those for a while no more.
+func TestWorkersThatHoldNothing(t *testing.T) {
+	c := faultyCluster(t, coordinator.Options{QueryTimeout: 20 * time.Second})
+	n := c.nodes[0]
+	want := c.want(t, divided["join"])
+	c.strike(func(ctx context.Context, w *faultyWorker, p point, _ any) error {
+		if w.id == n.id || p != holding {
+			return nil
+		}
+		return hang(ctx, w)
+	})
+	got, err := c.answered(t, divided["join"])
+	if err != nil || got != want || n.Suspects() != 2 {
+		t.Errorf("%v, %d suspects, got:\n%.300s\nwant:\n%.300s", err, n.Suspects(), got, want)
+	}
+	c.settled(t)
+	c.heal()
+}
+
 // TestQueryTimeout lets a query hang at each point until its time is over.
 func TestQueryTimeout(t *testing.T) {
 	c := faultyCluster(t, coordinator.Options{QueryTimeout: 500 * time.Millisecond})

@@ -2,11 +2,8 @@ package planner
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 )
-
-func sprintf(format string, args ...any) string { return fmt.Sprintf(format, args...) }
 
 func jsonNumber(i int) json.Number { return json.Number(itoa(i)) }
 
@@ -213,10 +210,7 @@ func (c *cutBlock) deal(keys []node) error {
 		u.keys = append(u.keys, str(key, "alias"))
 	}
 	c.lower["select_list"] = c.items
-	s, err := c.d.emit(wrap(c.lower, len(c.items), 0), make([]Column, len(c.items)))
-	if err != nil {
-		return err
-	}
+	s := c.d.emit(wrap(c.lower, len(c.items), 0), make([]Column, len(c.items)))
 	from := c.d.leafOver(s, u)
 	c.leaf = leafOf(from)
 	c.upper["from_table"] = from

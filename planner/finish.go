@@ -16,10 +16,10 @@ type ending struct {
 func (d *divider) finish(b *block, columns []Column) (*Stage, error) {
 	modifiers := list(b.n, "modifiers")
 	if len(modifiers) == 0 {
-		return d.emit(wrap(b.n, len(columns), 0), columns)
+		return d.emit(wrap(b.n, len(columns), 0), columns), nil
 	}
 	if !isDivided(b.n) {
-		return d.emit(wrap(b.n, len(columns), 0), columns)
+		return d.emit(wrap(b.n, len(columns), 0), columns), nil
 	}
 	e, err := readEnding(modifiers, list(b.n, "select_list"), columns)
 	if err != nil {
@@ -44,17 +44,14 @@ func (d *divider) end(query node, e *ending, columns []Column) (*Stage, error) {
 	for range e.hidden {
 		more = append(more, Column{})
 	}
-	part, err := d.emit(first, more)
-	if err != nil {
-		return nil, err
-	}
+	part := d.emit(first, more)
 	items := make([]any, len(columns))
 	for i := range columns {
 		items[i] = column(stored(i))
 	}
 	final := selectNode(items, d.leafOver(part, use{}))
 	final["modifiers"] = e.final()
-	return d.emit(final, columns)
+	return d.emit(final, columns), nil
 }
 
 // leafOver reads a stage.

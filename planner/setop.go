@@ -30,7 +30,7 @@ func (d *divider) setOperation(n node, columns []Column) (*Stage, error) {
 	}
 	modifiers := list(n, "modifiers")
 	if len(modifiers) == 0 {
-		return d.emit(wrap(n, len(columns), 0), columns)
+		return d.emit(wrap(n, len(columns), 0), columns), nil
 	}
 	e, err := readEnding(modifiers, nil, columns)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 type fake map[string][][]any
 
 func (f fake) Exec(_ context.Context, sql string) error {
-	_, err := f.Query(nil, sql)
+	_, err := f.Query(context.TODO(), sql)
 	return err
 }
 

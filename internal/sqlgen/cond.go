@@ -83,8 +83,6 @@ func (b *builder) regexp(x string) string {
 	return fmt.Sprintf(b.pick("regexp_matches(%s, '[0-9]')", "%s SIMILAR TO '[a-c]+'", "starts_with(%s, 'a')", "contains(%s, 'b')", "%s ~ '^.b'"), x)
 }
 
-func (b *builder) operator() string { return b.pick("=", "=", "<", ">", "<=", ">=", "<>", "!=") }
-
 // wideOperator is for literals, which few values are equal to.
 func (b *builder) wideOperator() string {
 	return b.pick("=", "<", ">", "<=", ">=", "<>", "<>", ">", ">=", "<")

@@ -29,7 +29,7 @@ func (b *builder) expr(s *scope, t typ, depth int) expr {
 	case tDate, tStamp, tInstant:
 		return b.timeExpr(s, t, depth)
 	case tInts, tTexts, tStruct, tMap:
-		return b.nestedExpr(s, t, depth)
+		return b.nestedExpr(s, t)
 	}
 	return b.anyway(s, t, depth)
 }
@@ -109,9 +109,7 @@ func (b *builder) intExpr(s *scope, depth int) expr {
 		return is(b.pick("len(%s)", "(%s)[1]", "list_max(%s)", "list_sum(%s)::BIGINT", "list_position(%s, 3)", "(%s)[-1]"), x)
 	}
 	if b.nested < 2 && b.chance(60) {
-		if e, ok := b.scalarSubquery(s); ok {
-			return e
-		}
+		return b.scalarSubquery(s)
 	}
 	return b.anyway(s, tInt, depth)
 }
@@ -228,7 +226,7 @@ func (b *builder) timeExpr(s *scope, t typ, depth int) expr {
 	return b.anyway(s, t, depth)
 }
 
-func (b *builder) nestedExpr(s *scope, t typ, depth int) expr {
+func (b *builder) nestedExpr(s *scope, t typ) expr {
 	is := func(format string, a ...any) expr { return expr{fmt.Sprintf(format, a...), t, exact} }
 	switch {
 	case t == tStruct:

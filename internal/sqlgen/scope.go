@@ -25,7 +25,6 @@ type scope struct {
 	placed  bool              // some window function tells equal rows apart
 	ids     map[string]string // alias of a table -> its unique column
 	rows    int
-	outer   *scope // of the query around
 }
 
 // of lists the columns of a type whose values do not depend on row order.

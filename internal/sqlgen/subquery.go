@@ -65,21 +65,21 @@ func (b *builder) subqueryCond(outer *scope) (string, bool) {
 }
 
 // scalarSubquery draws an integer from a subquery.
-func (b *builder) scalarSubquery(outer *scope) (expr, bool) {
+func (b *builder) scalarSubquery(outer *scope) expr {
 	from, s := b.inner(outer)
 	x := b.expr(s, tInt, 0).sql
 	b.use("scalar subquery")
 	switch b.IntN(4) {
 	case 0:
 		b.use("max")
-		return expr{"(SELECT max(" + x + ") FROM " + from + ")", tInt, exact}, true
+		return expr{"(SELECT max(" + x + ") FROM " + from + ")", tInt, exact}
 	case 1:
 		b.use("sum")
-		return expr{"(SELECT sum(" + x + ") FROM " + from + ")", tInt, exact}, true
+		return expr{"(SELECT sum(" + x + ") FROM " + from + ")", tInt, exact}
 	case 2:
 		b.use("order by", "limit")
-		return expr{fmt.Sprintf("(SELECT %s FROM %s ORDER BY %s NULLS LAST LIMIT 1)", x, from, x), tInt, exact}, true
+		return expr{fmt.Sprintf("(SELECT %s FROM %s ORDER BY %s NULLS LAST LIMIT 1)", x, from, x), tInt, exact}
 	}
 	b.use("count(*)")
-	return expr{"(SELECT count(*) FROM " + from + ")", tInt, exact}, true
+	return expr{"(SELECT count(*) FROM " + from + ")", tInt, exact}
 }
