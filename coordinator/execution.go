@@ -84,6 +84,7 @@ func (c *Coordinator) run(ctx context.Context, p *planner.Plan, views map[string
 	}
 	r, err := e.run()
 	if err != nil {
+		err = e.cause(err)
 		e.close()
 		return nil, nil, err
 	}
@@ -103,10 +104,19 @@ func (r *ownedReader) Next(ctx context.Context) (arrow.RecordBatch, error) {
 	defer stop(nil)
 	defer context.AfterFunc(r.e.ctx, func() { stop(context.Cause(r.e.ctx)) })()
 	b, err := r.Reader.Next(work)
-	if err != nil && !errors.Is(err, io.EOF) && ctx.Err() == nil && r.e.ctx.Err() != nil {
-		return nil, context.Cause(r.e.ctx)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, r.e.cause(err)
 	}
 	return b, err
+}
+
+// cause is err, or why the query is over: then workers tell all sorts of
+// errors.
+func (e *execution) cause(err error) error {
+	if e.ctx.Err() != nil {
+		return context.Cause(e.ctx)
+	}
+	return err
 }
 
 // Close implements batch.Reader.
@@ -149,10 +159,7 @@ func (e *execution) run() (batch.Reader, error) {
 		if err == nil {
 			return r, nil
 		}
-		if e.ctx.Err() != nil {
-			return nil, context.Cause(e.ctx)
-		}
-		if fault.CodeOf(err) != fault.Unavailable || try == runTries {
+		if e.ctx.Err() != nil || fault.CodeOf(err) != fault.Unavailable || try == runTries {
 			return nil, err
 		}
 		if again := e.lost(f, f.worker, err); again != nil {

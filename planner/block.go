@@ -14,6 +14,8 @@ type leaf struct {
 	files    []File  // of a table
 	share    float64 // guess: which part of their bytes the wanted columns are
 
+	reduction float64 // guess: which part of its rows meet those of smaller leaves
+
 	equals []pair // the leaf's column and another that it must be equal to
 
 	use use

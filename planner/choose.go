@@ -172,6 +172,11 @@ func (l *leaf) bytes() float64 {
 	if l.stage != nil {
 		return l.stage.bytes
 	}
+	return l.unreduced() * l.reduction
+}
+
+// unreduced is the same of a table before other leaves reduce it.
+func (l *leaf) unreduced() float64 {
 	var bytes float64
 	for _, f := range l.files {
 		bytes += float64(weight(f))

@@ -209,6 +209,7 @@ func (d *divider) selectQuery(n node, columns []Column) (*Stage, error) {
 	d.pruneLeaves(b)
 	b.narrow()
 	d.measure(b)
+	b.reductions()
 	s, err := d.distribute(b)
 	if err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ func (d *divider) one(n node, columns []Column, why string) (*Stage, error) {
 			t["alias"] = str(t, "table_name")
 		}
 		// Its own sample and renaming stay at its place in the tree.
-		t[mark] = &leaf{node: t, table: table, files: d.kept[table.Name], renamed: len(list(t, "column_name_alias")) > 0, share: 1}
+		t[mark] = &leaf{node: t, table: table, files: d.kept[table.Name], renamed: len(list(t, "column_name_alias")) > 0, share: 1, reduction: 1}
 		return true
 	})
 	if failed != nil {
@@ -47,6 +47,7 @@ func (d *divider) emit(tree node, columns []Column) *Stage {
 	s := &Stage{columns: columns, Follow: -1}
 	dropPushed(tree, func(l *leaf) bool { return !l.inPlace() })
 	w := wantedBy(tree)
+	scans := d.scans(tree, w)
 	var split *leaf
 	read := map[*leaf]*Stage{}
 	walkInOrder(tree, func(n node) bool {
@@ -57,7 +58,7 @@ func (d *divider) emit(tree node, columns []Column) *Stage {
 		if l.inPlace() && l.use.mode == driven {
 			split = l
 		}
-		if from := d.read(s, n, l, w); from != nil && l.use.mode == everything {
+		if from := d.read(s, n, l, scans[l]); from != nil && l.use.mode == everything {
 			read[l] = from
 		}
 		return true
@@ -99,7 +100,7 @@ func (l *leaf) inPlace() bool {
 
 // read makes the view that a leaf's node then names, and returns the stage
 // whose rows it reads, if it does.
-func (d *divider) read(s *Stage, n node, l *leaf, w *wanted) *Stage {
+func (d *divider) read(s *Stage, n node, l *leaf, scan *Stage) *Stage {
 	n["schema_name"] = ""
 	from := l.stage
 	if from == nil {
@@ -113,7 +114,7 @@ func (d *divider) read(s *Stage, n node, l *leaf, w *wanted) *Stage {
 			n["table_name"] = t.View
 			return nil
 		}
-		from = d.scan(l, w)
+		from = scan
 	}
 	s.sizes = append(s.sizes, from.bytes)
 	r := Read{Stage: from.ID, Keys: l.use.hashed(), Own: l.use.mode == driven, Near: l.use.mode == near}
@@ -141,7 +142,7 @@ func (u use) hashed() []string {
 }
 
 // scan makes the stage that reads a table's columns, filtered.
-func (d *divider) scan(l *leaf, w *wanted) *Stage {
+func (d *divider) scan(l *leaf, w *wanted, made map[*leaf]*Stage) *Stage {
 	s := &Stage{Kind: Split, Follow: -1, bytes: l.bytes(), scan: true,
 		Tables: []StageTable{{View: l.table.Name, Table: l.table.Name, Files: l.files, Split: true}}}
 	s.columns = w.columns(l)
@@ -150,9 +151,10 @@ func (d *divider) scan(l *leaf, w *wanted) *Stage {
 		items[i] = column(c.Name)
 	}
 	tree := selectNode(items, tableRef(l.table.Name, ""))
-	filters := make([]node, len(l.filters))
-	for i, f := range l.filters {
-		filters[i], _ = clone(f).(node)
+	filters := d.reduce(s, l, made)
+	for _, f := range l.filters {
+		own, _ := clone(f).(node)
+		filters = append(filters, own)
 	}
 	tree["where_clause"] = and(filters)
 	s.tree = tree

@@ -59,15 +59,24 @@ func (n Narrowing) constant(value string) (string, bool) {
 }
 
 // narrow notes which columns of the block's tables must have values that other
-// leaves have: what its WHERE and inner joins make equal.
+// leaves have: what its WHERE and inner joins make equal. In a correlated
+// subquery that holds for its own tables: rows that no row outside can meet do
+// not matter, but the rows outside do.
 func (b *block) narrow() {
+	own := map[*leaf]bool{}
+	b.ownLeaves(b.from, own)
 	pairs := b.pairs(conjunctsOf(b.n["where_clause"]))
 	b.members(b.from, &pairs)
 	for _, p := range pairs {
 		for i := range p {
-			if l := p[i].leaf; l.table != nil && p[1-i].leaf != l {
+			if l := p[i].leaf; l.table != nil && own[l] && p[1-i].leaf != l {
 				l.equals = append(l.equals, pair{p[i], p[1-i]})
 			}
+		}
+	}
+	for _, in := range append(b.inFrom(b.from), b.nested...) {
+		if !in.lateral {
+			in.narrow()
 		}
 	}
 	for _, c := range conjunctsOf(b.n["where_clause"]) {
@@ -83,22 +92,44 @@ func (b *block) narrow() {
 	}
 }
 
+// ownLeaves are the leaves that the block's FROM names, also within simple
+// SELECTs there.
+func (b *block) ownLeaves(from any, own map[*leaf]bool) {
+	n, _ := from.(node)
+	switch kind(n) {
+	case "JOIN":
+		b.ownLeaves(n["left"], own)
+		b.ownLeaves(n["right"], own)
+	case "BASE_TABLE":
+		own[leafOf(n)] = true
+	case "SUBQUERY":
+		if in, ok := child(n, "subquery")[mark].(*block); ok && !in.lateral {
+			in.ownLeaves(in.from, own)
+		}
+	}
+}
+
 // narrowings are those of a stage's split table by stages of which each
 // fragment reads all rows.
 func (s *Stage) narrowings(split *leaf, read map[*leaf]*Stage) {
 	for _, p := range split.equals {
-		from := read[p[1].leaf]
-		if from == nil {
-			continue
-		}
-		for i, c := range from.columns {
-			if kept := from.stored(i); kept == p[1].name || from.scan && fold(c.Name) == p[1].name {
-				s.Narrow = append(s.Narrow, Narrowing{Table: split.table, Column: p[0].name, Stage: from.ID, Kept: kept})
-				from.bound(kept)
-				break
-			}
+		if from := read[p[1].leaf]; from != nil {
+			s.narrowBy(split, p, from)
 		}
 	}
+}
+
+// narrowBy leaves files of the split table out by one column of a stage, whose
+// name it returns; empty if the stage has not kept it.
+func (s *Stage) narrowBy(split *leaf, p pair, from *Stage) string {
+	for i, c := range from.columns {
+		if kept := from.stored(i); kept == p[1].name || from.scan && fold(c.Name) == p[1].name {
+			s.Narrow = append(s.Narrow, Narrowing{Table: split.table, Column: p[0].name, Stage: from.ID, Kept: kept})
+			from.bound(kept)
+			return kept
+		}
+	}
+	return ""
 }
 
 // bound asks for the bounds of a column of the stage's rows.

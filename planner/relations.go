@@ -147,7 +147,7 @@ func (d *divider) base(b *block, n node, nullable bool) (*relation, error) {
 	if t == nil {
 		return nil, opaque("table " + name)
 	}
-	l := &leaf{node: n, table: t, files: d.kept[t.Name], share: 1, nullable: nullable, types: map[string]string{}, renamed: len(list(n, "column_name_alias")) > 0}
+	l := &leaf{node: n, table: t, files: d.kept[t.Name], share: 1, reduction: 1, nullable: nullable, types: map[string]string{}, renamed: len(list(n, "column_name_alias")) > 0}
 	b.add(l)
 	r := &relation{alias: alias}
 	renamed := list(n, "column_name_alias")

@@ -7,7 +7,7 @@ import (
 
 // imbalanceMax is how much more than its fair share of bytes a worker is given
 // before a file goes to the next one in its order of preference.
-const imbalanceMax = 1.25
+const imbalanceMax = 1.05
 
 // split shares files out over workers: each file to the worker that it always
 // prefers (so that caches stay warm), unless that one has its share already.

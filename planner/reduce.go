@@ -1,0 +1,103 @@
+package planner
+
+import "slices"
+
+// A table whose rows must meet those of a much smaller leaf is read with that
+// leaf's values at hand: what meets none of them is not kept, dealt out or
+// sent. It is what a bloom filter does elsewhere, exactly.
+
+const (
+	reduceShare = 0.3      // of the table's bytes: what a leaf may take to be sent ahead
+	reduceBytes = 64 << 20 // and at most
+)
+
+// scans makes the stages that read the tables of a tree's leaves, small ones
+// first, so that they reduce the others.
+func (d *divider) scans(tree node, w *wanted) map[*leaf]*Stage {
+	var leaves []*leaf
+	walkInOrder(tree, func(n node) bool {
+		if l, ok := n[mark].(*leaf); ok && kind(n) == "BASE_TABLE" && l.table != nil && !l.inPlace() && !slices.Contains(leaves, l) {
+			leaves = append(leaves, l)
+		}
+		return true
+	})
+	slices.SortStableFunc(leaves, func(a, b *leaf) int {
+		switch x, y := a.bytes(), b.bytes(); {
+		case x < y:
+			return -1
+		case x > y:
+			return 1
+		}
+		return 0
+	})
+	made := map[*leaf]*Stage{}
+	for _, l := range leaves {
+		made[l] = d.scan(l, w, made)
+	}
+	return made
+}
+
+// reduce adds to a table's scan the conditions that its rows meet those of
+// smaller leaves.
+func (d *divider) reduce(s *Stage, l *leaf, made map[*leaf]*Stage) []node {
+	var conditions []node
+	seen := map[string]bool{}
+	for _, p := range l.equals {
+		m := p[1].leaf
+		from := made[m]
+		if m.stage != nil {
+			from = m.stage
+		}
+		if from == nil || !m.isSelective() || m.bytes() > min(reduceShare*l.unreduced(), reduceBytes) {
+			continue
+		}
+		kept := s.narrowBy(l, p, from)
+		if kept == "" || seen[itoa(from.ID)+kept+p[0].name] {
+			continue
+		}
+		seen[itoa(from.ID)+kept+p[0].name] = true
+		values := selectNode([]any{column(kept)}, tableRef(s.readView(Read{Stage: from.ID}), ""))
+		conditions = append(conditions, in(column(p[0].name), values))
+	}
+	return conditions
+}
+
+// isSelective tells that a leaf has but some of the values that there are.
+func (l *leaf) isSelective() bool { return l.stage != nil || len(l.filters) > 0 || l.reduction < 1 }
+
+// reductions guesses what is left of each table when it is reduced.
+func (b *block) reductions() {
+	for _, l := range b.leaves {
+		l.reduction = 1
+	}
+	for range 3 { // along chains of joins
+		for _, l := range b.leaves {
+			for _, p := range l.equals {
+				m := p[1].leaf
+				if l.table == nil || !m.isSelective() || m.bytes() > min(reduceShare*l.unreduced(), reduceBytes) {
+					continue
+				}
+				share := 0.2 // of a stage's values nothing is known
+				if m.table != nil {
+					share = m.selectivity()
+				}
+				l.reduction = min(l.reduction, max(share, 0.01))
+			}
+		}
+	}
+}
+
+// selectivity guesses which part of its rows a table's leaf leaves.
+func (l *leaf) selectivity() float64 {
+	share := l.reduction
+	for _, f := range l.filters {
+		share *= selectivity(f)
+	}
+	return share
+}
+
+// in is the condition that a value is among those of a query.
+func in(value, query node) node {
+	return node{"class": "SUBQUERY", "type": "SUBQUERY", "alias": "", "query_location": nowhere, "subquery_type": "ANY",
+		"subquery": node{"node": query, "named_param_map": []any{}}, "child": value, "comparison_type": "COMPARE_EQUAL"}
+}
