@@ -102,11 +102,11 @@ func TestClock(t *testing.T) {
 // whose column has none of their values are not read.
 func TestSmallSideLeavesFilesOut(t *testing.T) {
 	o := newOracle(t,
-		"CREATE TABLE facts AS SELECT i AS id, i * 7 % 1000 AS other, repeat('x', 50) AS note FROM range(30000) t(i)",
-		"CREATE TABLE picks AS SELECT CAST(15000 + i * 10 AS BIGINT) AS id, i % 2 AS odd FROM range(20) t(i)")
+		"CREATE TABLE facts AS SELECT i AS id, i * 7 % 1000 AS other, md5(CAST(i AS VARCHAR)) AS note FROM range(120000) t(i)",
+		"CREATE TABLE picks AS SELECT CAST(60000 + i * 10 AS BIGINT) AS id, i % 2 AS odd FROM range(20) t(i)")
 	c := newCluster(t, 3).nodes[0].Coordinator
 	for i := range 6 {
-		r, err := o.conn.Query(t.Context(), fmt.Sprintf("SELECT * FROM facts WHERE id // 5000 = %d", i))
+		r, err := o.conn.Query(t.Context(), fmt.Sprintf("SELECT * FROM facts WHERE id // 20000 = %d", i))
 		check(t, err)
 		_, err = c.Ingest(t.Context(), coordinator.Ingest{Table: "facts", Mode: coordinator.IngestCreateOrAppend}, r)
 		r.Close()

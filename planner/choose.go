@@ -124,24 +124,25 @@ func (b *block) allPairs() []pair {
 const (
 	receiveCost = 1.0 // to take rows in and keep them for the fragment
 	sendCost    = 1.5 // to keep rows, deal them out and send them
+	joinCost    = 0.5 // to have them in a hash table
 )
 
 func (d *divider) cost(b *block) float64 {
 	n := float64(len(d.catalog.Workers))
 	total := 0.0
 	for _, l := range b.leaves {
-		bytes := l.bytes()
+		read, moved := l.unreduced()/n, l.bytes()
 		switch l.use.mode {
 		case driven:
-			total += bytes / n
+			total += read
 		case shared:
-			total += bytes / n * (1 + sendCost + receiveCost)
+			total += read + moved/n*(sendCost+receiveCost+joinCost)
 		case everything:
 			if l.isEverywhere() {
-				total += bytes
+				total += moved
 				continue
 			}
-			total += bytes/n*(1+sendCost) + bytes*(1+receiveCost)
+			total += read + moved/n*sendCost + moved*(receiveCost+joinCost)
 		}
 	}
 	return total
@@ -177,6 +178,9 @@ func (l *leaf) bytes() float64 {
 
 // unreduced is the same of a table before other leaves reduce it.
 func (l *leaf) unreduced() float64 {
+	if l.stage != nil {
+		return l.stage.bytes
+	}
 	var bytes float64
 	for _, f := range l.files {
 		bytes += float64(weight(f))

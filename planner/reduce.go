@@ -1,6 +1,9 @@
 package planner
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // A table whose rows must meet those of a much smaller leaf is read with that
 // leaf's values at hand: what meets none of them is not kept, dealt out or
@@ -22,13 +25,7 @@ func (d *divider) scans(tree node, w *wanted) map[*leaf]*Stage {
 		return true
 	})
 	slices.SortStableFunc(leaves, func(a, b *leaf) int {
-		switch x, y := a.bytes(), b.bytes(); {
-		case x < y:
-			return -1
-		case x > y:
-			return 1
-		}
-		return 0
+		return cmp.Compare(a.unreduced(), b.unreduced())
 	})
 	made := map[*leaf]*Stage{}
 	for _, l := range leaves {
@@ -44,11 +41,20 @@ func (d *divider) reduce(s *Stage, l *leaf, made map[*leaf]*Stage) []node {
 	seen := map[string]bool{}
 	for _, p := range l.equals {
 		m := p[1].leaf
+		if !m.isSelective() || m.bytes() > min(reduceShare*l.unreduced(), reduceBytes) {
+			continue
+		}
+		if m.table != nil && m.inPlace() {
+			if m.use.mode == everything && len(m.filters) > 0 {
+				conditions = append(conditions, s.amongTiny(p))
+			}
+			continue
+		}
 		from := made[m]
 		if m.stage != nil {
 			from = m.stage
 		}
-		if from == nil || !m.isSelective() || m.bytes() > min(reduceShare*l.unreduced(), reduceBytes) {
+		if from == nil {
 			continue
 		}
 		kept := s.narrowBy(l, p, from)
@@ -60,6 +66,21 @@ func (d *divider) reduce(s *Stage, l *leaf, made map[*leaf]*Stage) []node {
 		conditions = append(conditions, in(column(p[0].name), values))
 	}
 	return conditions
+}
+
+// amongTiny is the condition that a column has a value of a table that each
+// fragment reads by itself.
+func (s *Stage) amongTiny(p pair) node {
+	m := p[1].leaf
+	t := StageTable{View: s.tableView(m.table.Name), Table: m.table.Name, Files: m.files}
+	s.Tables = append(s.Tables, t)
+	values := selectNode([]any{column(p[1].name)}, tableRef(t.View, ""))
+	filters := make([]node, len(m.filters))
+	for i, f := range m.filters {
+		filters[i], _ = clone(f).(node)
+	}
+	values["where_clause"] = and(filters)
+	return in(column(p[0].name), values)
 }
 
 // isSelective tells that a leaf has but some of the values that there are.
