@@ -186,3 +186,39 @@ func TestTPCDS(t *testing.T) {
 		t.Errorf("%d of %d queries are not divided", len(undivided), len(all))
 	}
 }
+
+// TestTrapsEqualDuckDB asks what once was divided wrongly, or nearly.
+func TestTrapsEqualDuckDB(t *testing.T) {
+	o := newOracle(t,
+		"CREATE TABLE events AS SELECT i AS id, i % 7 AS k, CASE WHEN i % 5 > 0 THEN i % 11 END AS num, 'v' || i % 13 AS txt FROM range(200) t(i)",
+		"CREATE TABLE people AS SELECT i * 2 AS id, i % 9 AS k, i % 4 AS num, [i, i + 1] AS tags FROM range(80) t(i)",
+		"CREATE TABLE codes AS SELECT i AS id, i + 3 AS num FROM range(8) t(i)")
+	c := newCluster(t, 3).nodes[0].Coordinator
+	copyTables(t, o, c, 5, "events", "people", "codes")
+	for _, sql := range []string{
+		"SELECT count(*) FROM events e WHERE NOT EXISTS (SELECT 1 FROM people i WHERE i.k = e.k AND e.num IN (SELECT num FROM codes))",
+		"SELECT count(*), sum((SELECT count(*) FROM people i WHERE i.k = e.k AND e.id IN (SELECT id FROM codes))) FROM events e",
+		"SELECT count(*), min(x) FROM people p, (VALUES ((SELECT count(*) FROM people))) v(x)",
+		"SELECT count(*), max(i) FROM people p, range((SELECT count(*) FROM people)) r(i)",
+		"SELECT p.id, x FROM people p, unnest((SELECT list(id ORDER BY id) FROM people)) u(x)",
+		"SELECT count(*), sum(p.id) FROM people p ASOF RIGHT JOIN events e ON p.id >= e.id",
+		"SELECT count(*), sum(p.id) FROM events e ASOF JOIN people p USING (id)",
+		"SELECT c.id, x.n FROM people c, LATERAL (SELECT count(*) AS n FROM events p, range(3) r, unnest(c.tags) u(t) WHERE p.id > u.t) x",
+		`SELECT id AS "#0", k AS "#1" FROM events ORDER BY k, id LIMIT 7`,
+		`SELECT count(*) AS "#g0", k FROM events GROUP BY k ORDER BY k LIMIT 3`,
+		`SELECT id AS "#o0" FROM events ORDER BY k + 1, id LIMIT 5`,
+		"SELECT id FROM events ORDER BY COLUMNS('k'), id LIMIT 5",
+		"SELECT id FROM events ORDER BY COLUMNS(* EXCLUDE (txt)) LIMIT 5",
+		"SELECT count(*) FROM (SELECT (CASE WHEN id < 70 THEN 'a' ELSE 'A' END) COLLATE NOCASE AS c, count(*) FROM events GROUP BY 1)",
+		"SELECT count(*) FROM (SELECT DISTINCT k, CAST(txt AS INTEGER) AS c FROM events) WHERE k = 123456789",
+		"SELECT k FROM (SELECT k, max(CAST(txt AS INTEGER)) m FROM events GROUP BY k)",
+		"SELECT id FROM people UNION ALL SELECT id FROM events UNION ALL SELECT k FROM events UNION ALL SELECT num FROM codes UNION SELECT id FROM codes",
+		"SELECT d.id FROM (SELECT id FROM events ORDER BY num, id LIMIT 25) d JOIN (SELECT max(id) AS m FROM events WHERE id < 17) e ON d.id >= e.m",
+		"SELECT DISTINCT k, count(*) OVER (PARTITION BY k) FROM events QUALIFY count(*) OVER (PARTITION BY num % 2) > 3",
+	} {
+		if got, want := fixed(rows(t, c, sql, nil)), o.answer(sql); got != want {
+			plan, _ := rows(t, c, "EXPLAIN "+sql, nil)
+			t.Errorf("%s\ngot:\n%.300s\nwant:\n%.300s\n%s", sql, got, want, text(plan))
+		}
+	}
+}

@@ -5,7 +5,6 @@ package coordinator
 import (
 	"context"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -180,13 +179,13 @@ func (c *Coordinator) query(ctx context.Context, sql string, params arrow.Record
 		return nil, statementError(sql, err)
 	}
 	r, _, err := c.run(ctx, plan, views)
-	if plan.Strategy == planner.Divide && isOurs(err) {
+	if plan.Strategy == planner.Divide && mayBeOurs(err) {
 		nodes, nodesErr := c.workers(ctx)
 		if nodesErr != nil {
 			return nil, nodesErr
 		}
-		c.Log.Warn("a divided statement is run whole instead", "sql", sql, "error", err)
-		plan = plan.Gathered("its stages did not bind", sortedKeys(nodes))
+		c.Log.Info("a divided statement failed and is run whole", "sql", sql, "error", err)
+		plan = plan.Gathered("its stages failed", sortedKeys(nodes))
 		r, _, err = c.run(ctx, plan, views)
 	}
 	if err != nil {
@@ -195,18 +194,12 @@ func (c *Coordinator) query(ctx context.Context, sql string, params arrow.Record
 	return r, nil
 }
 
-// isOurs tells an error that the statement itself cannot have, because it was
-// bound before it was divided: a stage of it is what does not bind.
-func isOurs(err error) bool {
-	if fault.CodeOf(err) != fault.InvalidArgument && fault.CodeOf(err) != fault.Unimplemented {
-		return false
-	}
-	for _, sign := range []string{"Binder Error", "Catalog Error", "Parser Error", "Not implemented Error", "table cannot be created from"} {
-		if strings.Contains(err.Error(), sign) {
-			return true
-		}
-	}
-	return false
+// mayBeOurs tells an error that the statement itself may not have: a stage that
+// does not bind though the statement does, or a value that fails in a stage and
+// that DuckDB would not have looked at. Run whole, the statement tells.
+func mayBeOurs(err error) bool {
+	code := fault.CodeOf(err)
+	return err != nil && (code == fault.InvalidArgument || code == fault.Unimplemented)
 }
 
 func (c *Coordinator) plan(ctx context.Context, q *planner.Query, params arrow.RecordBatch) (*planner.Plan, map[string]*tableView, error) {

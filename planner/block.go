@@ -168,6 +168,7 @@ func (d *divider) subqueriesOf(b *block) error {
 		subqueries(b.n[region], func(n node) { found = append(found, n) })
 	}
 	joinConditions(b.from, func(c any) { subqueries(c, func(n node) { found = append(found, n) }) })
+	functionArguments(b.from, func(c any) { subqueries(c, func(n node) { found = append(found, n) }) })
 	for _, n := range found {
 		if err := d.subquery(b, n); err != nil {
 			return err
@@ -256,7 +257,13 @@ func (b *block) usesOuter(outer *namespace) bool {
 		check(b.n[region])
 	}
 	joinConditions(b.from, check)
-	functionArguments(b.from, check)
+	functionArguments(b.from, func(v any) {
+		check(v)
+		references(v, func(ref node) { // what is not known may be outside
+			_, ok := b.names.lookup(list(ref, "column_names"))
+			uses = uses || !ok
+		})
+	})
 	for _, in := range b.nested {
 		uses = uses || in.usesOuter(outer)
 	}

@@ -27,6 +27,7 @@ func (d *divider) distribute(b *block) (spread, error) {
 		if s := b.rows(nil); s.bad || !s.part {
 			return
 		}
+		b.reductions()
 		if c := d.cost(b); best == nil || c < least {
 			least, best = c, b.uses()
 		}
@@ -49,6 +50,7 @@ func (d *divider) distribute(b *block) (spread, error) {
 	for i, l := range b.leaves {
 		l.use = best[i]
 	}
+	b.reductions()
 	return b.rows(nil), nil
 }
 

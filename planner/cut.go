@@ -181,7 +181,7 @@ func (d *divider) cut(b *block) (*cutBlock, error) {
 	for _, region := range regions {
 		references(upper[region], func(ref node) {
 			if to, ok := position[keyOf(ref)]; ok {
-				ref["column_names"] = []any{to}
+				ref["column_names"] = []any{"q", to}
 			}
 		})
 	}
@@ -199,7 +199,7 @@ func firstName(ref node) string {
 // are expressions over them; all go to one fragment if there are none.
 func (c *cutBlock) deal(keys []node) error {
 	u := use{}
-	for _, k := range keys {
+	for _, k := range keys[:min(len(keys), keysMax)] {
 		key := as(k, stored(len(c.items)))
 		lower := c.over(k)
 		if lower == nil {
@@ -224,5 +224,11 @@ func (c *cutBlock) over(k node) node {
 		item, _ := v.(node)
 		values[stored(i)] = as(item, "")
 	}
+	k, _ = clone(k).(node)
+	references(k, func(ref node) {
+		if names := list(ref, "column_names"); len(names) > 1 && names[0] == "q" {
+			ref["column_names"] = names[1:]
+		}
+	})
 	return fill(k, values)
 }

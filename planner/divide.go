@@ -17,7 +17,8 @@ type divider struct {
 	refs    map[string]int      // how often the statement names a table
 
 	stages []*Stage
-	made   int // stages, also those that were given up
+	made   int  // stages, also those that were given up
+	unseen bool // a stage names a table that the planner has not seen
 	shared []*sharedTable
 }
 
@@ -29,7 +30,7 @@ func (d *divider) divide(root node, columns []Column) ([]*Stage, error) {
 	err := d.inlineCTEs(tree)
 	var last *Stage
 	if err == nil {
-		last, err = d.query(tree, columns)
+		last, err = d.seen(d.query(tree, columns))
 	}
 	var o opaque
 	if errors.As(err, &o) {
@@ -54,10 +55,19 @@ func (d *divider) stageOf(n node) (*Stage, error) {
 	return d.stageWith(n, columns)
 }
 
+// seen is the outcome of query, unless a table has escaped it.
+func (d *divider) seen(s *Stage, err error) (*Stage, error) {
+	if d.unseen {
+		d.unseen = false
+		return nil, opaque("a table in an unusual place")
+	}
+	return s, err
+}
+
 func (d *divider) stageWith(n node, columns []Column) (*Stage, error) {
 	before, shared := len(d.stages), d.builtShared()
 	try, _ := clone(n).(node)
-	s, err := d.query(try, columns)
+	s, err := d.seen(d.query(try, columns))
 	var o opaque
 	if errors.As(err, &o) {
 		d.stages = d.stages[:before]
@@ -209,7 +219,6 @@ func (d *divider) selectQuery(n node, columns []Column) (*Stage, error) {
 	d.pruneLeaves(b)
 	b.narrow()
 	d.measure(b)
-	b.reductions()
 	s, err := d.distribute(b)
 	if err != nil {
 		return nil, err

@@ -53,6 +53,7 @@ func (d *divider) emit(tree node, columns []Column) *Stage {
 	walkInOrder(tree, func(n node) bool {
 		l, ok := n[mark].(*leaf)
 		if !ok || kind(n) != "BASE_TABLE" {
+			d.unseen = d.unseen || kind(n) == "BASE_TABLE" && str(n, "schema_name") != cteSchema
 			return true
 		}
 		if l.inPlace() && l.use.mode == driven {

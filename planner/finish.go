@@ -114,11 +114,14 @@ func (e *ending) readOrders(m node, items []any, columns []Column) error {
 	for _, v := range list(m, "orders") {
 		o, _ := v.(node)
 		expr, _ := o["expression"].(node)
-		if kind(expr) == "STAR" {
+		if isOrderByAll(expr) {
 			for i := range columns {
-				e.orders = append(e.orders, orderBy(o, column(stored(i))))
+				e.orders = append(e.orders, orderBy(o, wrapped(stored(i))))
 			}
 			continue
+		}
+		if hasClass(expr, "STAR") {
+			return opaque("ORDER BY COLUMNS")
 		}
 		c, err := e.column(expr, items, columns)
 		if err != nil {
@@ -141,7 +144,7 @@ func (e *ending) column(v any, items []any, columns []Column) (node, error) {
 		if i < 1 || int(i) > len(columns) {
 			return nil, opaque("ORDER BY a number out of range")
 		}
-		return column(stored(int(i - 1))), nil
+		return wrapped(stored(int(i - 1))), nil
 	}
 	if names := list(expr, "column_names"); kind(expr) == "COLUMN_REF" && len(names) == 1 {
 		name, _ := names[0].(string)
@@ -156,20 +159,31 @@ func (e *ending) column(v any, items []any, columns []Column) (node, error) {
 			found = i
 		}
 		if found >= 0 {
-			return column(stored(found)), nil
+			return wrapped(stored(found)), nil
 		}
 	}
 	if len(items) == len(columns) {
+		key := keyOf(expr)
 		for i, item := range items {
 			n, _ := item.(node)
-			if kind(n) != "STAR" && keyOf(n) == keyOf(expr) {
-				return column(stored(i)), nil
+			if kind(n) == kind(expr) && kind(n) != "STAR" && keyOf(n) == key {
+				return wrapped(stored(i)), nil
 			}
 		}
 	}
 	name := hiddenName(len(e.hidden))
 	e.hidden = append(e.hidden, as(expr, name))
-	return column(name), nil
+	return wrapped(name), nil
+}
+
+// wrapped is a column of the wrapped query, which no alias of the answer's can
+// hide.
+func wrapped(name string) node { return column("q", name) }
+
+// isOrderByAll tells the * that ORDER BY ALL is read as.
+func isOrderByAll(n node) bool {
+	return kind(n) == "STAR" && n["expr"] == nil && str(n, "relation_name") == "" &&
+		len(list(n, "exclude_list"))+len(list(n, "replace_list"))+len(list(n, "qualified_exclude_list"))+len(list(n, "rename_list")) == 0
 }
 
 // rowsNeeded is LIMIT and OFFSET together, where they are numbers.

@@ -56,7 +56,8 @@ func writeTrees(ctx context.Context, e Binder, statements []node) ([]string, err
 }
 
 // flat is a tree without the SELECT * that DuckDB puts around a list of values
-// each time that it reads one.
+// each time that it reads one, and with chains of UNION as lists: DuckDB reads
+// them as trees of any balance.
 func flat(v any) any {
 	switch v := v.(type) {
 	case []any:
@@ -67,6 +68,12 @@ func flat(v any) any {
 		for k, c := range v {
 			v[k] = flat(c)
 		}
+		if members, ok := v["members"].([]any); ok || isChain(v) {
+			if !ok {
+				members = append(chainOf(v, "left"), chainOf(v, "right")...)
+			}
+			return node{"type": v["type"], "setop_type": v["setop_type"], "setop_all": v["setop_all"], "members": members}
+		}
 		query := child(child(v, "subquery"), "node")
 		values := child(query, "from_table")
 		if kind(v) == "SUBQUERY" && kind(values) == "EXPRESSION_LIST" && isPlainStar(query) && len(list(v, "column_name_alias")) == 0 {
@@ -75,6 +82,20 @@ func flat(v any) any {
 		}
 	}
 	return v
+}
+
+// isChain tells a UNION that nothing else is done to.
+func isChain(n node) bool {
+	return kind(n) == "SET_OPERATION_NODE" && str(n, "setop_type") == "UNION" && len(list(n, "modifiers")) == 0 && len(list(child(n, "cte_map"), "map")) == 0
+}
+
+// chainOf are the members of a chain on one side of a UNION.
+func chainOf(n node, side string) []any {
+	c := child(n, side)
+	if members, ok := c["members"].([]any); ok && c["setop_all"] == n["setop_all"] {
+		return members
+	}
+	return []any{c}
 }
 
 func (q *Query) deserialize(ctx context.Context, e Engine, statement node) (string, error) {

@@ -86,7 +86,7 @@ func (b *block) narrow() {
 		tested, _ := c["child"].(node)
 		from := b.sourceOf(tested)
 		l, ok := child(child(child(c, "subquery"), "node"), "from_table")[mark].(*leaf)
-		if ok && l.stage != nil && len(l.stage.columns) == 1 && from.leaf != nil && from.leaf.table != nil && from.leaf.types[from.name] == l.stage.columns[0].Type {
+		if ok && l.stage != nil && len(l.stage.columns) == 1 && own[from.leaf] && from.leaf.table != nil && from.leaf.types[from.name] == l.stage.columns[0].Type {
 			from.leaf.equals = append(from.leaf.equals, pair{from, source{l, l.stage.stored(0)}})
 		}
 	}

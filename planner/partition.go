@@ -122,6 +122,11 @@ func (b *block) outerJoin(n node) spread {
 	var lp, rp []pair
 	left, right := b.inner(n["left"], &lp), b.inner(n["right"], &rp)
 	tp := str(n, "join_type")
+	// The left side of ASOF finds its partners among all of the right one,
+	// whichever side is kept: one that lies whole would find some in each part.
+	if str(n, "ref_type") == "ASOF" && (tp == "RIGHT" || tp == "FULL") && left.part != right.part {
+		return unfit
+	}
 	if tp == "RIGHT" {
 		left, right, lp, rp = right, left, rp, lp
 	}

@@ -117,6 +117,10 @@ func (q *Query) whyWhole(p *Plan, c *Catalog) string {
 		return "no table"
 	case showRef(q.tree) != nil:
 		return "it is about a query, not its rows"
+	case q.collates():
+		return "a collation"
+	case len(q.text) > dividedTextMax:
+		return "a long statement"
 	case q.limitsWithin():
 		// DuckDB 1.5 may filter by a join what is below a LIMIT; in a stage of
 		// its own the LIMIT comes first.
@@ -126,6 +130,27 @@ func (q *Query) whyWhole(p *Plan, c *Catalog) string {
 		return "little to read"
 	}
 	return q.unsteady(c.Functions)
+}
+
+// dividedTextMax is how long a statement may be to be divided, which reads and
+// writes it several times.
+const dividedTextMax = 48 << 10
+
+// collates tells whether values are compared by a collation, which rows lose
+// when they are kept. In the last ORDER BY it is applied to them anew.
+func (q *Query) collates() bool {
+	found := false
+	n := child(q.tree, "node")
+	for key, v := range n {
+		if key == "modifiers" {
+			continue
+		}
+		walk(v, func(n node) bool {
+			found = found || str(n, "class") == "COLLATE"
+			return !found
+		})
+	}
+	return found
 }
 
 // limitsWithin tells whether a query inside the statement has a LIMIT.

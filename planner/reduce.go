@@ -86,7 +86,8 @@ func (s *Stage) amongTiny(p pair) node {
 // isSelective tells that a leaf has but some of the values that there are.
 func (l *leaf) isSelective() bool { return l.stage != nil || len(l.filters) > 0 || l.reduction < 1 }
 
-// reductions guesses what is left of each table when it is reduced.
+// reductions guesses what is left of each table when it is reduced, if the
+// leaves are read as they are meant to be.
 func (b *block) reductions() {
 	for _, l := range b.leaves {
 		l.reduction = 1
@@ -95,7 +96,7 @@ func (b *block) reductions() {
 		for _, l := range b.leaves {
 			for _, p := range l.equals {
 				m := p[1].leaf
-				if l.table == nil || !m.isSelective() || m.bytes() > min(reduceShare*l.unreduced(), reduceBytes) {
+				if l.table == nil || l.use.mode == driven || m.use.mode == driven || m.unreduced() > l.unreduced() || !m.isSelective() || m.bytes() > min(reduceShare*l.unreduced(), reduceBytes) {
 					continue
 				}
 				share := 0.2 // of a stage's values nothing is known

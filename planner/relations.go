@@ -72,9 +72,10 @@ func (d *divider) join(b *block, n node, nullable bool) ([]*relation, error) {
 		}
 	}
 	var equal []pair
-	for _, v := range names {
+	for i, v := range names {
 		name, _ := v.(string)
-		if l, r := b.names.common(fold(name), left), b.names.common(fold(name), right); l.leaf != nil && r.leaf != nil && sameHash(l, r) {
+		unequal := str(n, "ref_type") == "ASOF" && i == len(names)-1 // the last column of ASOF is compared by >=
+		if l, r := b.names.common(fold(name), left), b.names.common(fold(name), right); l.leaf != nil && r.leaf != nil && sameHash(l, r) && !unequal {
 			equal = append(equal, pair{l, r})
 		}
 		b.names.merge(fold(name), tp, left, right)
@@ -171,7 +172,8 @@ func (d *divider) base(b *block, n node, nullable bool) (*relation, error) {
 func (d *divider) derivedTable(b *block, n node, nullable bool) (*relation, error) {
 	query := child(child(n, "subquery"), "node")
 	alias := fold(str(n, "alias"))
-	if !d.isSimple(query) {
+	simple := d.isSimple(query)
+	if !simple {
 		s, err := d.stageIfClosed(query)
 		if err != nil {
 			return nil, err
@@ -184,7 +186,7 @@ func (d *divider) derivedTable(b *block, n node, nullable bool) (*relation, erro
 	if err != nil {
 		return nil, err
 	}
-	if in.lateral = in.usesOuter(b.names); in.lateral { // it runs for each row beside it, over whole tables
+	if in.lateral = !simple || in.usesOuter(b.names); in.lateral { // it runs for each row beside it, over whole tables
 		for _, l := range in.leaves {
 			l.fixed = true
 		}

@@ -15,7 +15,7 @@ func (r *rewriter) modifiers(l []any) []any {
 	for i, v := range l {
 		m, _ := v.(node)
 		orders := list(m, "orders")
-		if len(orders) == 1 && kind(child(orders[0].(node), "expression")) == "STAR" {
+		if len(orders) == 1 && isOrderByAll(child(orders[0].(node), "expression")) {
 			out[i] = v
 			continue
 		}
@@ -80,7 +80,7 @@ func (r *rewriter) known(n node) node {
 	key := keyOf(n)
 	for i, g := range r.a.groups {
 		if keyOf(g) == key {
-			return column(groupName(i))
+			return wrapped(groupName(i))
 		}
 	}
 	c := r.a.calls[key]
@@ -89,12 +89,12 @@ func (r *rewriter) known(n node) node {
 	}
 	if c.distinct {
 		over, _ := clone(c.n).(node)
-		over["children"], over["filter"] = []any{column(distinctName(c.at))}, nil
+		over["children"], over["filter"] = []any{wrapped(distinctName(c.at))}, nil
 		return over
 	}
 	partials, merged := map[string]node{}, map[string]node{}
 	for i := range c.split.partial {
-		partials["p"+itoa(i)] = column(partialName(c.at + i))
+		partials["p"+itoa(i)] = wrapped(partialName(c.at + i))
 	}
 	for i, m := range c.split.merge {
 		merged["m"+itoa(i)] = fill(m, partials)

@@ -39,11 +39,15 @@ func (d *divider) setOperation(n node, columns []Column) (*Stage, error) {
 	return d.end(n, e, columns)
 }
 
+// keysMax is how many columns rows are dealt out by: some of those that must
+// be equal do as well as all.
+const keysMax = 8
+
 // byAllColumns deals the rows of one side out by their values as those of the
 // whole, whose types may be others.
 func byAllColumns(s *Stage, columns []Column) use {
 	u := use{mode: shared}
-	for i, c := range columns {
+	for i, c := range columns[:min(len(columns), keysMax)] {
 		u.keys = append(u.keys, s.stored(i))
 		cast := ""
 		if s.columns[i].Type != c.Type {

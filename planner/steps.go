@@ -146,7 +146,7 @@ func (a *aggregation) merge(part *Stage, items []any, columns []Column) (*Stage,
 	}
 	groups := make([]any, len(a.groups))
 	for i := range a.groups {
-		groups[i] = column(groupName(i))
+		groups[i] = wrapped(groupName(i))
 	}
 	n["group_expressions"], n["group_sets"] = groups, orEmpty(a.sets)
 	if hasClass([]any{n["select_list"], n["qualify"], n["modifiers"]}, "WINDOW") {
@@ -174,7 +174,7 @@ func (a *aggregation) mergeUse(position map[string]string) use {
 	if len(keys) == 0 {
 		return use{}
 	}
-	return use{mode: shared, keys: keys}
+	return use{mode: shared, keys: keys[:min(len(keys), keysMax)]}
 }
 
 func contains(set []any, i int) bool {

@@ -31,6 +31,15 @@ func (w *wanted) node(n node) {
 		if hasClass([]any{n["select_list"], n["where_clause"], n["group_expressions"], n["having"], n["qualify"]}, "STAR") {
 			w.everyColumn(n["from_table"])
 		}
+		for _, v := range list(n, "modifiers") {
+			m, _ := v.(node)
+			for _, o := range list(m, "orders") {
+				order, _ := o.(node)
+				if e := child(order, "expression"); hasClass(e, "STAR") && !isOrderByAll(e) {
+					w.everyColumn(n["from_table"])
+				}
+			}
+		}
 	case "COLUMN_REF":
 		names := list(n, "column_names")
 		for _, v := range names {
