@@ -124,9 +124,9 @@ func (b *block) allPairs() []pair {
 // The cost of a way to run a block is the bytes that one worker handles: what
 // it reads in place counts once, what is sent between workers more.
 const (
-	receiveCost = 1.0 // to take rows in and keep them for the fragment
-	sendCost    = 1.5 // to keep rows, deal them out and send them
-	joinCost    = 0.5 // to have them in a hash table
+	receiveCost = 3.0 // to take rows in and keep them for the fragment
+	sendCost    = 3.0 // to keep rows, deal them out and send them
+	joinCost    = 1.0 // to have them in a hash table
 )
 
 func (d *divider) cost(b *block) float64 {
