@@ -8,11 +8,42 @@ func (d *divider) pushFilters(b *block) {
 	for _, c := range conjunctsOf(b.n["where_clause"]) {
 		if l := d.alone(b, c); l != nil && !l.nullable {
 			d.push(b, l, c)
+		} else if kind(c) == "CONJUNCTION_OR" {
+			d.pushImplied(b, c)
 		}
 	}
 	d.pushJoins(b, b.from)
 	for _, in := range b.nested {
 		d.pushFilters(in)
+	}
+}
+
+// pushImplied notes on a leaf what an OR over several leaves says of it in each
+// of its branches.
+func (d *divider) pushImplied(b *block, or node) {
+	implied := map[*leaf][]any{}
+	var order []*leaf
+	branches := list(or, "children")
+	for i, branch := range branches {
+		own := map[*leaf][]node{}
+		for _, c := range conjunctsOf(branch) {
+			if l := d.alone(b, c); l != nil && !l.nullable {
+				if i == 0 && len(own[l]) == 0 {
+					order = append(order, l)
+				}
+				own[l] = append(own[l], d.local(b, c))
+			}
+		}
+		for l, conditions := range own {
+			if len(implied[l]) == i {
+				implied[l] = append(implied[l], and(conditions))
+			}
+		}
+	}
+	for _, l := range order {
+		if len(implied[l]) == len(branches) {
+			l.filters = append(l.filters, node{"class": "CONJUNCTION", "type": "CONJUNCTION_OR", "alias": "", "query_location": nowhere, "children": implied[l]})
+		}
 	}
 }
 
@@ -110,15 +141,20 @@ func (d *divider) isScalar(n node) bool {
 	return d.catalog.Functions[fold(str(n, "function_name"))] == Scalar
 }
 
-// push notes the condition on the leaf, over the leaf's own columns.
+// push notes the condition on the leaf.
 func (d *divider) push(b *block, l *leaf, c node) {
+	l.filters = append(l.filters, d.local(b, c))
+	c[mark] = l
+}
+
+// local is a condition over the leaf's own columns.
+func (d *divider) local(b *block, c node) node {
 	own, _ := clone(c).(node)
 	references(own, func(ref node) {
 		r, _ := b.names.lookup(list(ref, "column_names"))
 		ref["column_names"] = append([]any{r.field.from.name}, r.rest...)
 	})
-	l.filters = append(l.filters, own)
-	c[mark] = l
+	return own
 }
 
 // dropPushed takes the conditions out of a stage's tree that its leaves'

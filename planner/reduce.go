@@ -41,13 +41,11 @@ func (d *divider) reduce(s *Stage, l *leaf, made map[*leaf]*Stage) []node {
 	seen := map[string]bool{}
 	for _, p := range l.equals {
 		m := p[1].leaf
-		if !m.isSelective() || m.bytes() > min(reduceShare*l.unreduced(), reduceBytes) {
+		if !m.reduces(l) {
 			continue
 		}
-		if m.table != nil && m.inPlace() {
-			if m.use.mode == everything && len(m.filters) > 0 {
-				conditions = append(conditions, s.amongTiny(p))
-			}
+		if m.isTiny() {
+			conditions = append(conditions, s.amongTiny(p, map[*leaf]bool{l: true}))
 			continue
 		}
 		from := made[m]
@@ -70,8 +68,9 @@ func (d *divider) reduce(s *Stage, l *leaf, made map[*leaf]*Stage) []node {
 
 // amongTiny is the condition that a column has a value of a table that each
 // fragment reads by itself.
-func (s *Stage) amongTiny(p pair) node {
+func (s *Stage) amongTiny(p pair, above map[*leaf]bool) node {
 	m := p[1].leaf
+	above[m] = true
 	t := StageTable{View: s.tableView(m.table.Name), Table: m.table.Name, Files: m.files}
 	s.Tables = append(s.Tables, t)
 	values := selectNode([]any{column(p[1].name)}, tableRef(t.View, ""))
@@ -79,8 +78,21 @@ func (s *Stage) amongTiny(p pair) node {
 	for i, f := range m.filters {
 		filters[i], _ = clone(f).(node)
 	}
+	for _, q := range m.equals { // and that one's, of others
+		if n := q[1].leaf; n.isTiny() && n.isSelective() && !above[n] {
+			filters = append(filters, s.amongTiny(q, above))
+		}
+	}
 	values["where_clause"] = and(filters)
 	return in(column(p[0].name), values)
+}
+
+// isTiny tells a table that each fragment reads whole by itself.
+func (l *leaf) isTiny() bool { return l.table != nil && l.inPlace() && l.use.mode == everything }
+
+// reduces tells whether a leaf has few enough values to reduce another.
+func (l *leaf) reduces(other *leaf) bool {
+	return l.isSelective() && (l.isTiny() || l.bytes() <= min(reduceShare*other.unreduced(), reduceBytes))
 }
 
 // isSelective tells that a leaf has but some of the values that there are.
@@ -96,7 +108,7 @@ func (b *block) reductions() {
 		for _, l := range b.leaves {
 			for _, p := range l.equals {
 				m := p[1].leaf
-				if l.table == nil || l.use.mode == driven || m.use.mode == driven || m.unreduced() > l.unreduced() || !m.isSelective() || m.bytes() > min(reduceShare*l.unreduced(), reduceBytes) {
+				if l.table == nil || l.use.mode == driven || m.use.mode == driven || m.unreduced() > l.unreduced() && !m.isTiny() || !m.reduces(l) {
 					continue
 				}
 				share := 0.2 // of a stage's values nothing is known
