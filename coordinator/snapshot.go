@@ -24,6 +24,8 @@ type tableView struct {
 	meta.Table
 	files []meta.File
 	hot   []hotUnit
+
+	listed *tableListing // that files are of; nil for a table that is only described
 }
 
 // hotUnit is the unflushed rows of one unit.
@@ -39,13 +41,19 @@ func (h hotUnit) path() string { return "unflushed/" + h.node.ID + "/" + h.unit.
 // table's version is the same.
 type listings struct {
 	mu sync.Mutex
-	m  map[string]tableListing
+	m  map[string]*tableListing
 }
 
-// tableListing is the listing of one incarnation of a table.
+// tableListing is the listing of one incarnation of a table, and what the
+// planner needs of it, which takes a while to make of many files.
 type tableListing struct {
 	meta.Listing
-	uid string
+	uid    string
+	newest int // schema version of a file
+
+	mu      sync.Mutex
+	version int            // of the table's schema that planned is for
+	planned *planner.Table // not to be changed
 }
 
 func (l *listings) forget(table string) {
@@ -56,31 +64,36 @@ func (l *listings) forget(table string) {
 
 // listing returns the table's index as it is now. ok is false where that is
 // the index of another table of the name, made meanwhile.
-func (c *Coordinator) listing(ctx context.Context, t meta.Table) (l meta.Listing, ok bool, err error) {
+func (c *Coordinator) listing(ctx context.Context, t meta.Table) (l *tableListing, ok bool, err error) {
 	version, err := c.Meta.Version(ctx, t.Name)
 	if err != nil {
-		return l, false, err
+		return nil, false, err
 	}
 	c.listings.mu.Lock()
 	known := c.listings.m[t.Name]
 	c.listings.mu.Unlock()
-	if known.Version == version && known.uid != "" {
-		return known.Listing, known.uid == t.UID, nil
+	if known != nil && known.Version == version {
+		return known, known.uid == t.UID, nil
 	}
-	if l, err = c.Meta.Listing(ctx, t.Name); err != nil {
-		return l, false, err
+	read, err := c.Meta.Listing(ctx, t.Name)
+	if err != nil {
+		return nil, false, err
 	}
 	// A listing does not tell whose it is: it is t's if t is there after it.
 	now, err := c.Meta.Table(ctx, t.Name)
 	if err != nil || now.UID != t.UID {
-		return l, false, err
+		return nil, false, err
+	}
+	l = &tableListing{Listing: read, uid: t.UID}
+	for i := range l.Files {
+		l.newest = max(l.newest, l.Files[i].SchemaVersion)
 	}
 	c.listings.mu.Lock()
 	defer c.listings.mu.Unlock()
 	if c.listings.m == nil {
-		c.listings.m = map[string]tableListing{}
+		c.listings.m = map[string]*tableListing{}
 	}
-	c.listings.m[t.Name] = tableListing{l, t.UID}
+	c.listings.m[t.Name] = l
 	return l, true, nil
 }
 
@@ -134,16 +147,13 @@ func (c *Coordinator) trySnapshot(ctx context.Context, name string) (*tableView,
 			}
 		}
 	}
-	v.files = l.Files
+	v.files, v.listed = l.Files, l
 	return c.withSchema(ctx, v)
 }
 
 // withSchema sees to it that the table's schemas cover all of its files.
 func (c *Coordinator) withSchema(ctx context.Context, v *tableView) (*tableView, error) {
-	newest := 0
-	for _, f := range v.files {
-		newest = max(newest, f.SchemaVersion)
-	}
+	newest := v.listed.newest
 	for _, h := range v.hot {
 		newest = max(newest, int(h.unit.SchemaVersion))
 	}
@@ -250,24 +260,45 @@ func unknownTable(name string, err error) error {
 
 // planned is the table as the planner sees it.
 func (v *tableView) planned() *planner.Table {
+	t := *v.committed()
+	for i, h := range v.hot {
+		t.Unflushed = append(t.Unflushed, planner.File{Path: h.path(), At: len(v.files) + i, Rows: h.unit.Rows, Bytes: h.unit.Bytes,
+			MinTime: time.UnixMicro(h.unit.MinTimeUs).UTC(), MaxTime: time.UnixMicro(h.unit.MaxTimeUs).UTC()})
+	}
+	return &t
+}
+
+// committed is the table with the files of the index, made once for each
+// listing and schema.
+func (v *tableView) committed() *planner.Table {
+	if v.listed == nil {
+		return v.plan()
+	}
+	v.listed.mu.Lock()
+	defer v.listed.mu.Unlock()
+	if v.listed.planned == nil || v.listed.version != v.SchemaVersion() {
+		v.listed.planned, v.listed.version = v.plan(), v.SchemaVersion()
+	}
+	return v.listed.planned
+}
+
+func (v *tableView) plan() *planner.Table {
 	s := v.Schema()
 	t := &planner.Table{Name: v.Name, Records: s.Records, TimeColumn: s.TimeColumn, IDColumn: s.IDColumn}
 	for _, col := range s.Columns {
 		t.Columns = append(t.Columns, planner.Column{Name: col.Name, Field: col.Field, Type: col.Type.SQL()})
 	}
 	ranges, columns := make([]fileRanges, len(v.files)), make([][]storedColumn, len(v.Schemas))
+	t.Files = make([]planner.File, len(v.files))
 	for i := range v.files {
 		f := &v.files[i]
 		if columns[f.SchemaVersion] == nil {
 			columns[f.SchemaVersion] = storedColumns(v.Schemas[f.SchemaVersion], s)
 		}
 		ranges[i] = fileRanges{f, columns[f.SchemaVersion]}
-		t.Files = append(t.Files, planner.File{Path: f.Path, ID: f.ID, HasID: f.HasID, MinTime: f.MinTime, MaxTime: f.MaxTime, Rows: f.Rows, Bytes: f.Bytes, Ranges: &ranges[i]})
+		t.Files[i] = planner.File{Path: f.Path, At: i, ID: f.ID, HasID: f.HasID, MinTime: f.MinTime, MaxTime: f.MaxTime, Rows: f.Rows, Bytes: f.Bytes, Ranges: &ranges[i]}
 	}
-	for _, h := range v.hot {
-		t.Files = append(t.Files, planner.File{Path: h.path(), Rows: h.unit.Rows, Bytes: h.unit.Bytes,
-			MinTime: time.UnixMicro(h.unit.MinTimeUs).UTC(), MaxTime: time.UnixMicro(h.unit.MaxTimeUs).UTC()})
-	}
+	t.ByID = planner.IndexFiles(t.Files)
 	return t
 }
 
@@ -316,10 +347,6 @@ func (v *tableView) scan(files []planner.File) *nodev1.TableScan {
 	for _, col := range v.Schema().Columns {
 		s.Columns = append(s.Columns, &nodev1.Column{Name: col.Name, Type: col.Type.SQL()})
 	}
-	wanted := make(map[string]bool, len(files))
-	for _, f := range files {
-		wanted[f.Path] = true
-	}
 	groups := map[int]*nodev1.FileGroup{}
 	group := func(version int) *nodev1.FileGroup {
 		if groups[version] == nil {
@@ -327,18 +354,17 @@ func (v *tableView) scan(files []planner.File) *nodev1.TableScan {
 		}
 		return groups[version]
 	}
-	for _, f := range v.files {
-		if wanted[f.Path] {
+	for _, wanted := range files {
+		if wanted.At < len(v.files) {
+			f := v.files[wanted.At]
 			g := group(f.SchemaVersion)
 			g.Splits = append(g.Splits, &nodev1.Split{Path: f.Path, Size: f.Bytes})
+			continue
 		}
-	}
-	for _, h := range v.hot {
-		if wanted[h.path()] {
-			g := group(int(h.unit.SchemaVersion))
-			g.Splits = append(g.Splits, &nodev1.Split{Size: h.unit.Bytes, Hot: &nodev1.HotSplit{
-				NodeId: h.node.ID, Address: h.node.Address, TableUid: v.UID, Unit: h.unit.Unit, Rows: h.unit.Rows}})
-		}
+		h := v.hot[wanted.At-len(v.files)]
+		g := group(int(h.unit.SchemaVersion))
+		g.Splits = append(g.Splits, &nodev1.Split{Size: h.unit.Bytes, Hot: &nodev1.HotSplit{
+			NodeId: h.node.ID, Address: h.node.Address, TableUid: v.UID, Unit: h.unit.Unit, Rows: h.unit.Rows}})
 	}
 	for version := range v.Schemas {
 		if g := groups[version]; g != nil {

@@ -3,16 +3,17 @@ package planner
 // leaf is one place where a block reads stored rows: a table, or the rows of
 // an earlier stage.
 type leaf struct {
-	node     node // a BASE_TABLE of the tree, which gets the name of a view
-	table    *Table
-	stage    *Stage // nil for a table
-	types    map[string]string
-	filters  []node  // conditions on this leaf alone, taken out of the block
-	nullable bool    // a row of it that is missing may make others appear, as in an outer join
-	renamed  bool    // its columns have other names in the statement
-	fixed    bool    // it is read whole, wherever it is read
-	files    []File  // of a table
-	share    float64 // guess: which part of their bytes the wanted columns are
+	node      node // a BASE_TABLE of the tree, which gets the name of a view
+	table     *Table
+	stage     *Stage // nil for a table
+	types     map[string]string
+	filters   []node  // conditions on this leaf alone, taken out of the block
+	nullable  bool    // a row of it that is missing may make others appear, as in an outer join
+	renamed   bool    // its columns have other names in the statement
+	fixed     bool    // it is read whole, wherever it is read
+	files     []File  // of a table
+	raw, work int64   // sums over the files
+	share     float64 // guess: which part of their bytes the wanted columns are
 
 	reduction float64 // guess: which part of its rows meet those of smaller leaves
 

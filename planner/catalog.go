@@ -1,6 +1,9 @@
 package planner
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Catalog is what the planner knows of the world.
 type Catalog struct {
@@ -19,9 +22,48 @@ type Table struct {
 	Name       string
 	Records    bool // of the Write API: payload.x names the column of field x
 	Columns    []Column
-	IDColumn   string // column that every File.ID holds; empty for none
-	TimeColumn string // column that MinTime and MaxTime bound; empty for none
-	Files      []File
+	IDColumn   string     // column that every File.ID holds; empty for none
+	TimeColumn string     // column that MinTime and MaxTime bound; empty for none
+	Files      []File     // in the index
+	ByID       *FileIndex // of Files; nil where there is none
+	Unflushed  []File     // rows that are in no file yet
+}
+
+// FileIndex finds a table's files by id.
+type FileIndex struct {
+	byID map[string][]int // places
+	any  []int            // of files that may hold any id
+}
+
+// IndexFiles makes the index of a table's files.
+func IndexFiles(files []File) *FileIndex {
+	x := &FileIndex{byID: map[string][]int{}}
+	for i := range files {
+		if f := &files[i]; f.HasID {
+			x.byID[f.ID] = append(x.byID[f.ID], i)
+		} else {
+			x.any = append(x.any, i)
+		}
+	}
+	return x
+}
+
+// places are those of the files that may hold one of the ids, in order.
+func (x *FileIndex) places(ids []string) []int {
+	places := slices.Clone(x.any)
+	for _, id := range ids {
+		places = append(places, x.byID[id]...)
+	}
+	slices.Sort(places)
+	return slices.Compact(places)
+}
+
+// all are the table's files, and what is in none.
+func (t *Table) all() []File {
+	if len(t.Unflushed) == 0 {
+		return t.Files
+	}
+	return append(t.Files[:len(t.Files):len(t.Files)], t.Unflushed...)
 }
 
 // Column of a table.
@@ -34,6 +76,7 @@ type Column struct {
 // File is a data file, or the unflushed rows that one worker holds.
 type File struct {
 	Path             string // unique in its table
+	At               int    // the caller's place of it; the planner does not look at it
 	ID               string
 	HasID            bool // every row's id is ID
 	MinTime, MaxTime time.Time

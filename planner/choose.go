@@ -163,11 +163,20 @@ func (l *leaf) isEverywhere() bool {
 	if l.table == nil {
 		return false
 	}
-	var bytes int64
-	for _, f := range l.files {
-		bytes += f.Bytes
-	}
+	bytes, _ := l.size()
 	return bytes <= everywhereBytes && len(l.files) <= everywhereFiles
+}
+
+// size is the bytes of the leaf's files, and the work that they are. There may
+// be a million of them, so they are looked at once.
+func (l *leaf) size() (bytes, work int64) {
+	if l.work == 0 {
+		for i := range l.files {
+			l.raw += l.files[i].Bytes
+			l.work += weight(l.files[i])
+		}
+	}
+	return l.raw, l.work
 }
 
 // bytes guesses what the leaf's columns and filters leave of its files.
@@ -183,10 +192,8 @@ func (l *leaf) unreduced() float64 {
 	if l.stage != nil {
 		return l.stage.bytes
 	}
-	var bytes float64
-	for _, f := range l.files {
-		bytes += float64(weight(f))
-	}
+	_, weight := l.size()
+	bytes := float64(weight)
 	for _, f := range l.filters {
 		bytes *= selectivity(f)
 	}

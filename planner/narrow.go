@@ -21,7 +21,7 @@ type Narrowing struct {
 // as DuckDB writes them.
 func (n Narrowing) Keep(files []File, min, max string) []File {
 	t := *n.Table
-	t.Files = files
+	t.Files, t.ByID, t.Unflushed = files, nil, nil
 	low, ok := n.constant(min)
 	high, also := n.constant(max)
 	if !ok || !also {

@@ -59,7 +59,7 @@ func (q *Query) Plan(ctx context.Context, e Binder, c Catalog, params []string) 
 	p, s := &Plan{SQL: text}, q.tidbTree(ctx, e)
 	kept := q.prune(s, &c)
 	for _, name := range q.Tables {
-		p.Tables = append(p.Tables, TableRead{Table: name, Kept: kept[name], FilesKnown: len(c.Tables[name].Files)})
+		p.Tables = append(p.Tables, TableRead{Table: name, Kept: kept[name], FilesKnown: len(c.Tables[name].Files) + len(c.Tables[name].Unflushed)})
 	}
 	if q.whyNotScan(s, c.Functions) == "" {
 		p.scan(c.Workers)

@@ -20,7 +20,7 @@ import (
 func (q *Query) prune(s *ast.SelectStmt, c *Catalog) map[string][]File {
 	kept := make(map[string][]File, len(q.Tables))
 	for _, name := range q.Tables {
-		kept[name] = c.Tables[name].Files
+		kept[name] = c.Tables[name].all()
 	}
 	if s == nil || q.ordered {
 		return kept
@@ -145,15 +145,74 @@ func (p *pruner) keep(conditions []ast.ExprNode) []File {
 		all = both(all, p.may(c, true))
 	}
 	if all == nil {
-		return p.table.Files
+		return p.table.all()
 	}
 	var kept []File
-	for i := range p.table.Files {
-		if f := &p.table.Files[i]; all(f) {
+	keep := func(f *File) {
+		if all(f) {
 			kept = append(kept, *f)
 		}
 	}
+	if places, ok := p.places(conditions); ok {
+		for _, i := range places {
+			keep(&p.table.Files[i])
+		}
+	} else {
+		for i := range p.table.Files {
+			keep(&p.table.Files[i])
+		}
+	}
+	for i := range p.table.Unflushed {
+		keep(&p.table.Unflushed[i])
+	}
 	return kept
+}
+
+// places are those of the table's files that a condition on the id leaves,
+// found without a look at each file.
+func (p *pruner) places(conditions []ast.ExprNode) ([]int, bool) {
+	if p.table.ByID == nil {
+		return nil, false
+	}
+	for _, c := range conditions {
+		if ids, ok := p.ids(c); ok {
+			return p.table.ByID.places(ids), true
+		}
+	}
+	return nil, false
+}
+
+// ids are the texts that a condition wants the id to be one of.
+func (p *pruner) ids(e ast.ExprNode) (ids []string, ok bool) {
+	switch e := unwrap(e).(type) {
+	case *ast.BinaryOperationExpr:
+		column, value := e.L, e.R
+		if !p.isID(column) {
+			column, value = value, column
+		}
+		id, ok := literal(value)
+		return []string{id}, ok && e.Op == opcode.EQ && p.isID(column)
+	case *ast.PatternInExpr:
+		if e.Not || e.Sel != nil || !p.isID(e.Expr) {
+			return nil, false
+		}
+		for _, item := range e.List {
+			id, ok := literal(item)
+			if !ok {
+				return nil, false
+			}
+			ids = append(ids, id)
+		}
+		return ids, true
+	}
+	return nil, false
+}
+
+// isID tells the table's id column, where it is text: only there is equality
+// in SQL the equality of the ids in the index.
+func (p *pruner) isID(e ast.ExprNode) bool {
+	i, ok := p.column(e)
+	return ok && p.table.IDColumn != "" && i == p.table.place(p.table.IDColumn) && p.table.Columns[i].Type == "VARCHAR"
 }
 
 // column returns the place of the table's column that e names.

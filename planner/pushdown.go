@@ -61,7 +61,7 @@ func (d *divider) pruneLeaves(b *block) {
 		}
 		n["where_clause"] = and(filters)
 		if s := readByTiDB(d.ctx, d.engine, d.statement(n)); s != nil && s.Where != nil {
-			l.files = l.table.keep(l.table.Name, s.Where)
+			l.files, l.raw, l.work = l.table.keep(l.table.Name, s.Where), 0, 0
 		}
 	}
 }
