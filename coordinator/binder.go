@@ -27,7 +27,7 @@ func (b *binder) close() {
 	}
 }
 
-const describe_ = "DESCRIBE "
+const describePrefix = "DESCRIBE "
 
 // Describe implements planner.Binder.
 func (b *binder) Describe(ctx context.Context, sql string, views map[string][]planner.Column) ([]planner.Column, error) {
@@ -38,13 +38,13 @@ func (b *binder) Describe(ctx context.Context, sql string, views map[string][]pl
 	if err := b.prepare(ctx, views); err != nil {
 		return nil, err
 	}
-	rows, err := b.conn.Strings(ctx, describe_+sql)
+	rows, err := b.conn.Strings(ctx, describePrefix+sql)
 	if fault.CodeOf(err) == fault.InvalidArgument {
 		offset, convErr := strconv.Atoi(fault.Details(err)[duck.OffsetDetail])
-		if convErr != nil || offset < len(describe_) {
+		if convErr != nil || offset < len(describePrefix) {
 			offset = -1
 		} else {
-			offset -= len(describe_)
+			offset -= len(describePrefix)
 		}
 		return nil, &planner.Error{Reason: planner.Invalid, Message: err.Error(), Offset: offset}
 	}
@@ -62,7 +62,7 @@ func (b *binder) Describe(ctx context.Context, sql string, views map[string][]pl
 // signature is a statement with the columns of all that it may name.
 func signature(sql string, views map[string][]planner.Column) string {
 	var s strings.Builder
-	s.WriteString(describe_ + sql)
+	s.WriteString(describePrefix + sql)
 	for _, name := range sortedKeys(views) {
 		s.WriteString("\x00" + name)
 		for _, c := range views[name] {

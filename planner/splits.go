@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// split says how an aggregate is computed in steps: partial over the rows of
+// aggregateSplit says how an aggregate is computed in steps: partial over the rows of
 // a fragment, merge over partial results, and final over the merged ones. It
 // is SQL: x and y are the aggregate's arguments, p0, p1, … the partial
 // results, m0, m1, … the merged ones.
@@ -43,7 +43,7 @@ func comoments(final string) aggregateSplit {
 	}
 }
 
-func count_(call, tp string) aggregateSplit {
+func counting(call, tp string) aggregateSplit {
 	return aggregateSplit{[]string{call}, []string{"sum(p0)"}, "CAST(coalesce(m0, 0) AS " + tp + ")"}
 }
 
@@ -55,7 +55,7 @@ func best(by, least string) aggregateSplit {
 // are computed where all rows of a group are.
 func aggregateSplits() map[string]aggregateSplit {
 	return map[string]aggregateSplit{
-		"count_star": count_("count_star()", "BIGINT"), "count": count_("count(x)", "BIGINT"),
+		"count_star": counting("count_star()", "BIGINT"), "count": counting("count(x)", "BIGINT"),
 		"count_if": {[]string{"count_if(x)"}, []string{"sum(p0)"}, "m0"}, "countif": {[]string{"count_if(x)"}, []string{"sum(p0)"}, "m0"},
 		"sum": same("sum"), "fsum": same("fsum"), "sumkahan": same("fsum"), "kahan_sum": same("fsum"), "product": same("product"),
 		"min": same("min"), "max": same("max"), "bool_and": same("bool_and"), "bool_or": same("bool_or"),
@@ -71,7 +71,7 @@ func aggregateSplits() map[string]aggregateSplit {
 		"corr":      comoments("m0.sxy / sqrt(m0.sxx * m0.syy)"),
 		"regr_avgx": comoments("m0.mx"), "regr_avgy": comoments("m0.my"),
 		"regr_sxx": comoments("m0.sxx"), "regr_syy": comoments("m0.syy"), "regr_sxy": comoments("m0.sxy"),
-		"regr_count": count_("regr_count(x, y)", "UINTEGER"), "regr_slope": comoments("m0.sxy / m0.sxx"),
+		"regr_count": counting("regr_count(x, y)", "UINTEGER"), "regr_slope": comoments("m0.sxy / m0.sxx"),
 	}
 }
 

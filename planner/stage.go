@@ -2,7 +2,7 @@ package planner
 
 import "strings"
 
-// Kind is which fragments a stage has.
+// StageKind is which fragments a stage has.
 type StageKind int
 
 // The kinds of stages.
