@@ -57,6 +57,11 @@ func plain(msg string) (text, offset string) {
 		Message  string `json:"exception_message"`
 		Position string `json:"position"`
 	}
+	// A statement that failed before its result was asked for says so around
+	// its own error.
+	if _, own, ok := strings.Cut(msg, "pending query result\nError: "); ok {
+		msg = own
+	}
 	body := msg
 	if kind, rest, ok := strings.Cut(msg, " Error: {"); ok && !strings.Contains(kind, "{") { // so do errors of the parser begin
 		body = "{" + rest
