@@ -147,7 +147,7 @@ func wantScan(t testing.TB, n *node, table string, count int, workers ...string)
 		t.Errorf("on %s, want a scan with %d fragments:\n%s", n.ID, len(workers), plan)
 	}
 	for _, w := range workers {
-		if !strings.Contains(plan, "─ "+w+" ") {
+		if !strings.Contains(plan, "· "+w+" ") {
 			t.Errorf("on %s, no fragment for %s:\n%s", n.ID, w, plan)
 		}
 	}
