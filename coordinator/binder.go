@@ -32,7 +32,7 @@ const describePrefix = "DESCRIBE "
 // Describe implements planner.Binder.
 func (b *binder) Describe(ctx context.Context, sql string, views map[string][]planner.Column) ([]planner.Column, error) {
 	key := signature(sql, views)
-	if known, ok := b.memo.get(key); ok {
+	if known, ok := b.memo.Get(key); ok {
 		return known.([]planner.Column), nil
 	}
 	if err := b.prepare(ctx, views); err != nil {
@@ -55,7 +55,7 @@ func (b *binder) Describe(ctx context.Context, sql string, views map[string][]pl
 	for i, r := range rows {
 		columns[i] = planner.Column{Name: r[0], Type: r[1]}
 	}
-	b.memo.put(key, columns)
+	b.memo.Put(key, columns)
 	return columns, nil
 }
 

@@ -53,7 +53,7 @@ func (e engine) values(ctx context.Context, sql string) ([]string, error) {
 	if strings.Contains(sql, "\x00") {
 		return nil, fault.New(fault.InvalidArgument, "the statement contains a NUL character")
 	}
-	if known, ok := e.memo.get(sql); ok {
+	if known, ok := e.memo.Get(sql); ok {
 		return known.([]string), nil
 	}
 	c, err := e.db.Conn(ctx)
@@ -65,7 +65,7 @@ func (e engine) values(ctx context.Context, sql string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.memo.put(sql, rows[0])
+	e.memo.Put(sql, rows[0])
 	return rows[0], nil
 }
 

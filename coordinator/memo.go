@@ -19,14 +19,16 @@ func newMemo() *memo {
 	})}
 }
 
-func (m *memo) get(key string) (any, bool) {
+// Get implements planner.Memo.
+func (m *memo) Get(key string) (any, bool) {
 	if m == nil {
 		return nil, false
 	}
 	return m.cache.GetIfPresent(key)
 }
 
-func (m *memo) put(key string, value any) {
+// Put implements planner.Memo.
+func (m *memo) Put(key string, value any) {
 	if m != nil {
 		m.cache.Set(key, value)
 	}

@@ -99,7 +99,7 @@ func (c *Coordinator) bindEmpty(ctx context.Context, text string, views map[stri
 		columns[name] = v.planned().Columns
 	}
 	key := signature("PREPARE "+text, columns)
-	if known, ok := c.engine.memo.get(key); ok {
+	if known, ok := c.engine.memo.Get(key); ok {
 		s := known.(Statement)
 		return &s, nil
 	}
@@ -119,7 +119,7 @@ func (c *Coordinator) bindEmpty(ctx context.Context, text string, views map[stri
 	}
 	defer p.Close()
 	s := Statement{Schema: p.Schema(), Params: p.Params()}
-	c.engine.memo.put(key, s)
+	c.engine.memo.Put(key, s)
 	return &s, nil
 }
 
@@ -211,7 +211,7 @@ func (c *Coordinator) plan(ctx context.Context, q *planner.Query, params arrow.R
 	if err != nil {
 		return nil, nil, err
 	}
-	catalog := planner.Catalog{Tables: map[string]*planner.Table{}, Functions: c.functions, Splits: c.splits, Now: time.Now(), DivideBytesMin: c.opts.DivideBytesMin}
+	catalog := planner.Catalog{Tables: map[string]*planner.Table{}, Functions: c.functions, Splits: c.splits, Now: time.Now(), Written: c.engine.memo, DivideBytesMin: c.opts.DivideBytesMin}
 	for name, v := range views {
 		catalog.Tables[name] = v.planned()
 	}

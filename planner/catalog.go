@@ -12,9 +12,16 @@ type Catalog struct {
 	Functions Functions
 	Splits    Splits
 	Now       time.Time // when the statement began
+	Written   Memo      // of trees that were written as SQL; may be nil
 	// DivideBytesMin is how many bytes of files a statement must read to be
 	// divided; below, one worker runs it whole.
 	DivideBytesMin int64
+}
+
+// Memo remembers what depends on its key alone.
+type Memo interface {
+	Get(key string) (any, bool)
+	Put(key string, value any)
 }
 
 // Table is one table of a query with its files.

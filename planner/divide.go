@@ -116,7 +116,7 @@ func (d *divider) describe(n node) ([]Column, error) {
 	if err := d.resolveShared(tree, views); err != nil {
 		return nil, err
 	}
-	texts, err := writeTrees(d.ctx, d.engine, []node{d.statement(tree)})
+	texts, err := d.writeTrees([]node{d.statement(tree)})
 	if err != nil {
 		return nil, err
 	}
@@ -248,7 +248,7 @@ func (d *divider) write() error {
 	for i, s := range d.stages {
 		trees[i] = d.statement(s.tree)
 	}
-	texts, err := writeTrees(d.ctx, d.engine, trees)
+	texts, err := d.writeTrees(trees)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func (q *Query) textFor(ctx context.Context, e Engine, rewritten bool) (string, 
 }
 
 // writeTrees writes statements as SQL that DuckDB reads back as the same trees.
-func writeTrees(ctx context.Context, e Binder, statements []node) ([]string, error) {
+func (d *divider) writeTrees(statements []node) ([]string, error) {
 	trees := make([]string, len(statements))
 	for i, s := range statements {
 		text, err := encodeTree(node{"error": false, "statements": []any{s}})
@@ -33,11 +33,17 @@ func writeTrees(ctx context.Context, e Binder, statements []node) ([]string, err
 		}
 		trees[i] = text
 	}
-	texts, err := e.DeserializeAll(ctx, trees)
+	key := "written\x00" + strings.Join(trees, "\x00")
+	if d.catalog.Written != nil {
+		if known, ok := d.catalog.Written.Get(key); ok {
+			return known.([]string), nil
+		}
+	}
+	texts, err := d.engine.DeserializeAll(d.ctx, trees)
 	if err != nil {
 		return nil, opaque(err.Error())
 	}
-	text, err := e.SerializeSQL(ctx, strings.Join(texts, ";\n"))
+	text, err := d.engine.SerializeSQL(d.ctx, strings.Join(texts, ";\n"))
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +57,9 @@ func writeTrees(ctx context.Context, e Binder, statements []node) ([]string, err
 		if !sameTree(flat(s["node"]), flat(n["node"])) {
 			return nil, opaque("text that DuckDB reads differently")
 		}
+	}
+	if d.catalog.Written != nil {
+		d.catalog.Written.Put(key, texts)
 	}
 	return texts, nil
 }
