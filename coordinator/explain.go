@@ -91,13 +91,15 @@ func (c *Coordinator) explain(ctx context.Context, sql string) (batch.Reader, er
 	if q.Kind != planner.Select {
 		return nil, fault.Newf(fault.InvalidArgument, "%s cannot be explained; SELECT can", q.Keyword)
 	}
-	if _, err := c.Prepare(ctx, x.query); err != nil { // what would not run is not explained
-		return nil, err
-	}
 	began := time.Now()
 	plan, views, err := c.plan(ctx, q, nil)
 	if err != nil {
 		return nil, statementError(x.query, err)
+	}
+	if plan.Strategy != planner.Divide { // what would not run is not explained; to divide, it was bound
+		if _, err := c.Prepare(ctx, x.query); err != nil {
+			return nil, err
+		}
 	}
 	shown := plan.Explain()
 	if x.analyze {
