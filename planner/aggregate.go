@@ -105,6 +105,23 @@ func dedupGroups(n node) {
 	n["group_expressions"] = groups
 }
 
+// inEverySet are the places of the groups that all grouping sets have: rows of
+// one group are equal in them, whatever the set.
+func (a *aggregation) inEverySet() []int {
+	var places []int
+	for i := range a.groups {
+		in := len(a.sets) > 0
+		for _, v := range a.sets {
+			set, _ := v.([]any)
+			in = in && slices.Contains(set, any(jsonNumber(i)))
+		}
+		if in {
+			places = append(places, i)
+		}
+	}
+	return places
+}
+
 // complete tells that all rows of each group are in one fragment.
 func (a *aggregation) complete(s spread) bool {
 	if len(a.sets) != 1 {
@@ -222,20 +239,11 @@ func (a *aggregation) regrouped(columns []Column) (*Stage, error) {
 		return nil, err
 	}
 	var keys []node
-	for i := range a.groups {
-		in := len(a.sets) > 0
-		for _, v := range a.sets {
-			set, _ := v.([]any)
-			in = in && contains(set, i)
-		}
-		if in {
-			g, _ := list(c.upper, "group_expressions")[i].(node)
-			keys = append(keys, g)
-		}
+	for _, i := range a.inEverySet() {
+		g, _ := list(c.upper, "group_expressions")[i].(node)
+		keys = append(keys, g)
 	}
-	if err := c.deal(keys); err != nil {
-		return nil, err
-	}
+	c.deal(keys)
 	if hasClass([]any{c.upper["select_list"], c.upper["qualify"], c.upper["modifiers"]}, "WINDOW") {
 		c.leaf.use = use{}
 	}

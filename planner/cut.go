@@ -149,8 +149,8 @@ type cutBlock struct {
 	items []any
 }
 
-// cut parts a block below its SELECT. Columns get names of their own, x0,
-// x1, …
+// cut parts a block below its SELECT. Columns get numbers for
+// names.
 func (d *divider) cut(b *block) (*cutBlock, error) {
 	for _, region := range []string{"select_list", "group_expressions", "having", "qualify", "modifiers"} {
 		correlated := false
@@ -197,24 +197,19 @@ func firstName(ref node) string {
 
 // deal keeps the lower rows, to be dealt out by the hash of the keys, which
 // are expressions over them; all go to one fragment if there are none.
-func (c *cutBlock) deal(keys []node) error {
+func (c *cutBlock) deal(keys []node) {
 	u := use{}
 	for _, k := range keys[:min(len(keys), keysMax)] {
-		key := as(k, stored(len(c.items)))
-		lower := c.over(k)
-		if lower == nil {
-			return opaque("a key that is not understood")
-		}
-		c.items = append(c.items, as(lower, str(key, "alias")))
+		name := stored(len(c.items))
+		c.items = append(c.items, as(c.over(k), name))
 		u.mode = shared
-		u.keys = append(u.keys, str(key, "alias"))
+		u.keys = append(u.keys, name)
 	}
 	c.lower["select_list"] = c.items
 	s := c.d.emit(wrap(c.lower, len(c.items), 0), make([]Column, len(c.items)))
 	from := c.d.leafOver(s, u)
 	c.leaf = leafOf(from)
 	c.upper["from_table"] = from
-	return nil
 }
 
 // over is an expression over the kept rows, written over the lower block.

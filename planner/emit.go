@@ -152,12 +152,7 @@ func (d *divider) scan(l *leaf, w *wanted, made map[*leaf]*Stage) *Stage {
 		items[i] = column(c.Name)
 	}
 	tree := selectNode(items, tableRef(l.table.Name, ""))
-	filters := d.reduce(s, l, made)
-	for _, f := range l.filters {
-		own, _ := clone(f).(node)
-		filters = append(filters, own)
-	}
-	tree["where_clause"] = and(filters)
+	tree["where_clause"] = and(append(d.reduce(s, l, made), l.ownFilters()...))
 	s.tree = tree
 	d.add(s)
 	return s

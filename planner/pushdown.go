@@ -55,11 +55,7 @@ func (d *divider) pruneLeaves(b *block) {
 			continue
 		}
 		n := selectNode([]any{whole(1)}, tableRef(l.table.Name, ""))
-		filters := make([]node, len(l.filters))
-		for i, f := range l.filters {
-			filters[i], _ = clone(f).(node)
-		}
-		n["where_clause"] = and(filters)
+		n["where_clause"] = and(l.ownFilters())
 		if s := readByTiDB(d.ctx, d.engine, d.statement(n)); s != nil && s.Where != nil {
 			l.files, l.raw, l.work = l.table.keep(l.table.Name, s.Where), 0, 0
 		}
@@ -155,6 +151,15 @@ func (d *divider) local(b *block, c node) node {
 		ref["column_names"] = append([]any{r.field.from.name}, r.rest...)
 	})
 	return own
+}
+
+// ownFilters are copies of the leaf's conditions, for one more tree.
+func (l *leaf) ownFilters() []node {
+	filters := make([]node, len(l.filters))
+	for i, f := range l.filters {
+		filters[i], _ = clone(f).(node)
+	}
+	return filters
 }
 
 // dropPushed takes the conditions out of a stage's tree that its leaves'

@@ -74,10 +74,7 @@ func (s *Stage) amongTiny(p pair, above map[*leaf]bool) node {
 	t := StageTable{View: s.tableView(m.table.Name), Table: m.table.Name, Files: m.files}
 	s.Tables = append(s.Tables, t)
 	values := selectNode([]any{column(p[1].name)}, tableRef(t.View, ""))
-	filters := make([]node, len(m.filters))
-	for i, f := range m.filters {
-		filters[i], _ = clone(f).(node)
-	}
+	filters := m.ownFilters()
 	for _, q := range m.equals { // and that one's, of others
 		if n := q[1].leaf; n.isTiny() && n.isSelective() && !above[n] {
 			filters = append(filters, s.amongTiny(q, above))

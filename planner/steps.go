@@ -134,7 +134,7 @@ func (a *aggregation) merge(part *Stage, items []any, columns []Column) (*Stage,
 		position[str(item, "alias")] = stored(i)
 	}
 	from := selectNode(named, a.d.leafOver(part, use{}))
-	leafOf(from["from_table"].(node)).use = a.mergeUse(position)
+	leafOver(from).use = a.mergeUse(position)
 	n := selectNode(nil, subqueryRef(from, "q", []any{}))
 	post := &rewriter{a: a}
 	n["select_list"] = post.list(list(a.b.n, "select_list"))
@@ -161,27 +161,11 @@ func leafOver(query node) *leaf { return leafOf(query["from_table"].(node)) }
 // that are by the same columns.
 func (a *aggregation) mergeUse(position map[string]string) use {
 	var keys []string
-	for i := range a.groups {
-		in := true
-		for _, v := range a.sets {
-			set, _ := v.([]any)
-			in = in && contains(set, i)
-		}
-		if in {
-			keys = append(keys, position[groupName(i)])
-		}
+	for _, i := range a.inEverySet() {
+		keys = append(keys, position[groupName(i)])
 	}
 	if len(keys) == 0 {
 		return use{}
 	}
 	return use{mode: shared, keys: keys[:min(len(keys), keysMax)]}
-}
-
-func contains(set []any, i int) bool {
-	for _, v := range set {
-		if v == any(jsonNumber(i)) {
-			return true
-		}
-	}
-	return false
 }

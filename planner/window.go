@@ -6,8 +6,7 @@ func (d *divider) window(b *block, s spread, columns []Column) (*Stage, error) {
 	if err := d.expandAliases(b); err != nil {
 		return nil, err
 	}
-	common := commonPartitions(b)
-	for _, p := range common {
+	for _, p := range commonPartitions(b) {
 		if from := b.sourceOf(p); from.leaf != nil && s.keys[from] {
 			return d.finish(b, columns)
 		}
@@ -16,9 +15,7 @@ func (d *divider) window(b *block, s spread, columns []Column) (*Stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.deal(commonPartitions(&block{n: c.upper})); err != nil {
-		return nil, err
-	}
+	c.deal(commonPartitions(&block{n: c.upper}))
 	return d.finish(&block{n: c.upper}, columns)
 }
 
