@@ -351,10 +351,13 @@ func (e *execution) lost(f *fragment, worker string, err error) error {
 	if n := fault.Details(err)[lostNode]; n != "" {
 		node = n
 	}
-	if node != e.c.opts.Node.ID { // this node is here; what failed is what it asked
+	switch {
+	case node != e.c.opts.Node.ID:
 		e.drop(node)
 		e.c.members.suspect(node)
-	}
+	case e.holds[node].failed(): // DuckDB was started again
+		e.drop(node)
+	} // else this node is here; what failed is what it asked
 	if refreshErr := e.refresh(); refreshErr != nil {
 		return errors.Join(err, refreshErr)
 	}
@@ -471,6 +474,19 @@ func (e *execution) hold(worker string, w Worker) *hold {
 		h.err = w.Hold(ctx, e.id, sync.OnceFunc(func() { close(h.ready) }))
 	})
 	return h
+}
+
+// failed tells that the rows which were kept are gone.
+func (h *hold) failed() bool {
+	if h == nil {
+		return false
+	}
+	select {
+	case <-h.fails:
+		return true
+	default:
+		return false
+	}
 }
 
 // holdWait is how long a worker may take to get ready for a query, which is

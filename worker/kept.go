@@ -195,7 +195,7 @@ func (r *Runner) ReadKept(ctx context.Context, read *nodev1.KeptRead) (batch.Rea
 		return nil, err
 	}
 	return h.reader(ctx, func(ctx context.Context) (*running, error) {
-		conn, err := r.db.Conn(ctx)
+		conn, err := r.conn(ctx, h)
 		if err != nil {
 			return nil, err
 		}

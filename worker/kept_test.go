@@ -402,3 +402,27 @@ func TestTransportTypes(t *testing.T) {
 		}
 	}
 }
+
+// A query whose rows DuckDB has lost is held no more, and says so.
+func TestHoldEndsWhenDuckDBIsLost(t *testing.T) {
+	f := newFleet(t, duck.Options{}, "n1")
+	r := f.runners["n1"]
+	ended, ready := make(chan error, 1), make(chan struct{})
+	go func() { ended <- r.Hold(t.Context(), "q", func() { close(ready) }) }()
+	<-ready
+	f.keep(t, "n1", numbered(0, 0, 10))
+	const stopper = "SELECT d.n3 FROM (SELECT range AS a, range + 1 AS b, 'x' AS c FROM range(9) EXCEPT ALL SELECT range, range, 'y' FROM range(5)) AS d(n1, n2, n3) ASOF LEFT JOIN (SELECT range AS k FROM range(9)) AS r ON 'x' = '' AND d.n1 > r.k"
+	if _, err := r.Keep(t.Context(), &nodev1.Fragment{QueryId: "q", Number: 1, Sql: stopper}); fault.CodeOf(err) != fault.Internal && fault.CodeOf(err) != fault.Unavailable {
+		t.Fatalf("got %v; if DuckDB runs the statement now, find another", err)
+	}
+	if err := <-ended; fault.CodeOf(err) != fault.Unavailable {
+		t.Errorf("the hold ended with %v", err)
+	}
+	if _, err := r.Keep(t.Context(), numbered(2, 0, 10)); fault.CodeOf(err) != fault.Unavailable {
+		t.Errorf("kept for a query that is not held: %v", err)
+	}
+	f.hold(t, "n1", "q")
+	if res := f.keep(t, "n1", numbered(0, 0, 10)); res.Rows != 10 {
+		t.Errorf("kept %v", res)
+	}
+}

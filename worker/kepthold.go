@@ -38,6 +38,7 @@ type held struct {
 
 	mu      sync.Mutex
 	ended   bool
+	lost    <-chan struct{} // closed when DuckDB has lost the rows
 	tables  map[keptID]*kept // nil while a table is being made
 	readers map[*heldReader]bool
 	making  sync.WaitGroup
@@ -56,37 +57,50 @@ func (r *Runner) Hold(ctx context.Context, queryID string, ready func()) error {
 		return err
 	}
 	defer r.holds.remove(queryID)
-	if err := r.attach(ctx, h.catalog); err != nil {
+	lost, err := r.attach(ctx, h.catalog)
+	if err != nil {
 		h.stop()
 		return err
 	}
-	h.open()
+	h.open(lost)
 	ready()
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-lost:
+	}
 	h.stop()
-	if err := r.detach(context.WithoutCancel(ctx), h.catalog); err != nil {
+	if err := r.detach(context.WithoutCancel(ctx), h); err != nil {
 		return fmt.Errorf("kept rows are not freed: %w", err)
+	}
+	if ctx.Err() == nil {
+		return errNotHeld
 	}
 	return ctx.Err()
 }
 
-func (r *Runner) attach(ctx context.Context, catalog string) error {
+// attach makes the query's database, and returns what is closed when DuckDB
+// loses it.
+func (r *Runner) attach(ctx context.Context, catalog string) (lost <-chan struct{}, err error) {
 	c, err := r.db.Conn(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer c.Close()
 	_, err = c.Exec(ctx, "ATTACH ':memory:' AS "+catalog)
-	return err
+	return c.Lost(), err
 }
 
-func (r *Runner) detach(ctx context.Context, catalog string) error {
+// detach frees the query's database, unless DuckDB has lost it.
+func (r *Runner) detach(ctx context.Context, h *held) error {
 	c, err := r.db.Spare()
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	_, err = c.Exec(ctx, "DETACH "+catalog)
+	if !h.reachable(c) {
+		return nil
+	}
+	_, err = c.Exec(ctx, "DETACH "+h.catalog)
 	return err
 }
 
@@ -124,10 +138,18 @@ func (s *holds) get(queryID string) (*held, error) {
 }
 
 // open lets work begin.
-func (h *held) open() {
+func (h *held) open(lost <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.ended = false
+	h.ended, h.lost = false, lost
+}
+
+// reachable tells whether a connection sees what is kept: it does not if it
+// belongs to a DuckDB that was started later.
+func (h *held) reachable(c *duck.Conn) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.lost == c.Lost()
 }
 
 // stop ends all work and waits for it. No more begins.

@@ -75,7 +75,7 @@ func (r *Runner) prepare(ctx context.Context, h *held, f *nodev1.Fragment) (*run
 	if len(f.Reads) > readsMax {
 		return nil, fault.Newf(fault.InvalidArgument, "a fragment that reads %d stages, at most %d are possible", len(f.Reads), readsMax)
 	}
-	conn, err := r.db.Conn(ctx)
+	conn, err := r.conn(ctx, h)
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +85,16 @@ func (r *Runner) prepare(ctx context.Context, h *held, f *nodev1.Fragment) (*run
 		return nil, err
 	}
 	return run, nil
+}
+
+// conn opens a connection that sees what h keeps, if the query is held.
+func (r *Runner) conn(ctx context.Context, h *held) (*duck.Conn, error) {
+	c, err := r.db.Conn(ctx)
+	if err == nil && h != nil && !h.reachable(c) {
+		c.Close()
+		return nil, errNotHeld
+	}
+	return c, err
 }
 
 // running is one executing fragment. It implements batch.Reader.

@@ -16,16 +16,23 @@ import (
 // Conn is one connection with its own temporary tables and views. It runs one
 // statement at a time.
 type Conn struct {
-	conn    bind.Connection
-	release func() // of its slot
-	once    sync.Once
+	conn     bind.Connection
+	instance *instance
+	release  func() // of its slot
+	once     sync.Once
 }
+
+// Lost is closed when an internal error of DuckDB, of this connection or of
+// another, has made its instance unusable, with all that it holds. Connections
+// that are opened later belong to another instance.
+func (c *Conn) Lost() <-chan struct{} { return c.instance.lost }
 
 // Close drops the connection and its temporary objects. Streams and prepared
 // statements of the connection must be closed before.
 func (c *Conn) Close() {
 	c.once.Do(func() {
 		bind.Disconnect(&c.conn)
+		c.instance.drop()
 		c.release()
 	})
 }
@@ -67,7 +74,7 @@ func (c *Conn) exec(ctx context.Context, sql string) (int64, error) {
 	state := bind.Query(c.conn, sql, &res)
 	defer bind.DestroyResult(&res)
 	if state != bind.StateSuccess {
-		return 0, errorOf(ctx, bind.ResultError(&res))
+		return 0, c.errorOf(ctx, bind.ResultError(&res))
 	}
 	return int64(bind.RowsChanged(&res)), nil
 }
@@ -92,7 +99,7 @@ func (c *Conn) Prepare(ctx context.Context, sql string) (*Prepared, error) {
 	if bind.Prepare(c.conn, sql, &p.stmt) != bind.StateSuccess {
 		msg := bind.PrepareError(p.stmt)
 		bind.DestroyPrepare(&p.stmt)
-		return nil, errorOf(ctx, msg)
+		return nil, c.errorOf(ctx, msg)
 	}
 	bind.ConnectionGetArrowOptions(c.conn, &p.opts)
 	if err := p.describe(); err != nil {
@@ -196,9 +203,18 @@ func (p *Prepared) Close() {
 
 // errorOf classes DuckDB's message; an interruption is told as the context's
 // own error.
-func errorOf(ctx context.Context, msg string) error {
-	if err := context.Cause(ctx); err != nil {
-		return err
+func (c *Conn) errorOf(ctx context.Context, msg string) error {
+	err := c.classify(msg)
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
+}
+
+// classify also notes that the instance is lost.
+func (c *Conn) classify(msg string) error {
+	if invalidates(msg) {
+		c.instance.lose()
 	}
 	return classify(msg)
 }

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	bind "github.com/duckdb/duckdb-go-bindings"
 	"golang.org/x/sync/semaphore"
 
 	"skein/internal/fault"
@@ -26,12 +25,17 @@ type Options struct {
 	ConnectionWait time.Duration // for one of them to be free; 30s if zero
 }
 
-// DB is one in-memory DuckDB instance.
+// DB is DuckDB in memory. An instance that an internal error of DuckDB made
+// unusable is replaced: what was kept in it, and the statements that run in
+// it, are lost, but not those that follow.
 type DB struct {
-	db    bind.Database
-	slots *semaphore.Weighted
-	wait  time.Duration
-	once  sync.Once
+	options Options
+	slots   *semaphore.Weighted
+
+	mu      sync.Mutex
+	current *instance
+	made    int // instances
+	closed  bool
 }
 
 // Open starts an instance that can touch no file outside AllowedDirs, loads
@@ -43,68 +47,19 @@ func Open(o Options) (*DB, error) {
 	if o.ConnectionWait == 0 {
 		o.ConnectionWait = 30 * time.Second
 	}
-	var cfg bind.Config
-	if bind.CreateConfig(&cfg) != bind.StateSuccess {
-		return nil, fault.New(fault.Internal, "duckdb: no configuration")
-	}
-	defer bind.DestroyConfig(&cfg)
-	set := map[string]string{
-		"autoinstall_known_extensions": "false",
-		"autoload_known_extensions":    "false",
-		"temp_directory":               o.TempDir,
-	}
-	if o.MemoryLimit != "" {
-		set["memory_limit"] = o.MemoryLimit
-	}
-	if o.Threads > 0 {
-		set["threads"] = fmt.Sprint(o.Threads)
-	}
-	for k, v := range set {
-		if bind.SetConfig(cfg, k, v) != bind.StateSuccess {
-			return nil, fault.Newf(fault.InvalidArgument, "duckdb: bad value %q of %s", v, k)
-		}
-	}
-	d := &DB{slots: semaphore.NewWeighted(int64(o.ConnectionsMax)), wait: o.ConnectionWait}
-	var msg string
-	if bind.OpenExt("", &d.db, cfg, &msg) != bind.StateSuccess {
-		return nil, classify(msg)
-	}
-	if err := d.lockDown(o.AllowedDirs); err != nil {
-		d.Close()
+	d := &DB{options: o, slots: semaphore.NewWeighted(int64(o.ConnectionsMax))}
+	c, err := d.connect()
+	if err != nil {
 		return nil, err
 	}
+	c.Close()
 	return d, nil
-}
-
-func (d *DB) lockDown(dirs []string) error {
-	c, err := d.Conn(context.Background())
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	quoted := make([]string, len(dirs))
-	for i, dir := range dirs {
-		quoted[i] = Literal(dir)
-	}
-	for _, sql := range []string{
-		"SET GLOBAL TimeZone='UTC'",
-		"SET GLOBAL parquet_metadata_cache=true", // files never change
-		"SET GLOBAL errors_as_json=true",         // with the place in the statement
-		"SET GLOBAL allowed_directories=[" + strings.Join(quoted, ",") + "]",
-		"SET GLOBAL enable_external_access=false",
-		"SET GLOBAL lock_configuration=true",
-	} {
-		if _, err := c.Exec(context.Background(), sql); err != nil {
-			return fmt.Errorf("duckdb: %s: %w", sql, err)
-		}
-	}
-	return nil
 }
 
 // Conn opens a connection. It waits for a slot, but not for ever: two nodes
 // may wait for each other's.
 func (d *DB) Conn(ctx context.Context) (*Conn, error) {
-	wait, cancel := context.WithTimeout(ctx, d.wait)
+	wait, cancel := context.WithTimeout(ctx, d.options.ConnectionWait)
 	defer cancel()
 	if err := d.slots.Acquire(wait, 1); err != nil {
 		if ctx.Err() != nil {
@@ -126,15 +81,34 @@ func (d *DB) Conn(ctx context.Context) (*Conn, error) {
 func (d *DB) Spare() (*Conn, error) { return d.connect() }
 
 func (d *DB) connect() (*Conn, error) {
-	c := &Conn{release: func() {}}
-	if bind.Connect(d.db, &c.conn) != bind.StateSuccess {
-		return nil, fault.New(fault.Internal, "duckdb: no connection")
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return nil, fault.New(fault.Unavailable, "the server is stopping")
 	}
-	return c, nil
+	if d.current == nil || d.current.isLost() {
+		next, err := openInstance(d.options, d.made)
+		if err != nil {
+			return nil, err
+		}
+		if d.current != nil {
+			d.current.drop()
+		}
+		d.current = next
+		d.made++
+	}
+	return d.current.connect()
 }
 
-// Close ends the instance. All connections must be closed before.
-func (d *DB) Close() { d.once.Do(func() { bind.Close(&d.db) }) }
+// Close ends the instance once all connections are closed.
+func (d *DB) Close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.closed {
+		d.closed = true
+		d.current.drop()
+	}
+}
 
 // Literal writes s as a SQL string.
 func Literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }

@@ -12,14 +12,18 @@ import (
 // the statement, in bytes from 0.
 const OffsetDetail = "offset"
 
+// internalError begins the message of a statement that made its instance
+// unusable, fatalError those of the statements that it took with it.
+const internalError, fatalError = "INTERNAL Error", "FATAL Error"
+
 // errorCodes are the classes of DuckDB's errors that are not the statement's
 // fault, by the words that its message starts with.
 var errorCodes = []struct {
 	prefix string
 	code   fault.Code
 }{
-	{"INTERNAL Error", fault.Internal},
-	{"FATAL Error", fault.Internal},
+	{internalError, fault.Internal},
+	{fatalError, fault.Unavailable},
 	{"Out of Memory Error", fault.ResourceExhausted},
 	{"INTERRUPT Error", fault.Canceled},
 	{"IO Error", fault.Unavailable},
@@ -39,7 +43,13 @@ func classify(msg string) error {
 			code = c.code
 		}
 	}
-	if code == fault.ResourceExhausted {
+	switch {
+	case strings.HasPrefix(text, internalError):
+		text, _, _ = strings.Cut(text, "\n") // behind it is a stack trace
+		return fault.New(code, "DuckDB cannot run this statement, and is started again: "+text)
+	case strings.HasPrefix(text, fatalError):
+		return fault.New(code, "DuckDB was stopped by another statement, and is started again; retry")
+	case code == fault.ResourceExhausted:
 		text, _, _ = strings.Cut(text, "\n") // behind it is advice to SET what a client may not set
 		return fault.New(code, text+"; retry when fewer queries run, or give the server more memory").RetryIn(time.Second)
 	}
@@ -48,6 +58,12 @@ func classify(msg string) error {
 		return err.With(OffsetDetail, offset)
 	}
 	return err
+}
+
+// invalidates tells a message after which DuckDB refuses every statement.
+func invalidates(msg string) bool {
+	text, _ := plain(msg)
+	return strings.HasPrefix(text, internalError) || strings.HasPrefix(text, fatalError)
 }
 
 // plain is the message as DuckDB's shell shows it, and the place of the fault.

@@ -53,7 +53,7 @@ func (c *Conn) load(ctx context.Context, table string, r batch.Reader) (rows int
 	var app bind.Appender
 	defer bind.AppenderDestroy(&app)
 	if bind.AppenderCreateExt(c.conn, "temp", "main", table, &app) != bind.StateSuccess {
-		return 0, appenderError(app)
+		return 0, c.appenderError(app)
 	}
 	for {
 		b, err := r.Next(ctx)
@@ -69,7 +69,7 @@ func (c *Conn) load(ctx context.Context, table string, r batch.Reader) (rows int
 		rows += b.NumRows()
 	}
 	if bind.AppenderClose(app) != bind.StateSuccess {
-		return rows, appenderError(app)
+		return rows, c.appenderError(app)
 	}
 	return rows, nil
 }
@@ -85,12 +85,12 @@ func (c *Conn) append(app bind.Appender, schema bind.ArrowConvertedSchema, b arr
 		failed, msg := bind.ErrorDataHasError(ed), bind.ErrorDataMessage(ed)
 		bind.DestroyErrorData(&ed)
 		if failed {
-			return classify(msg)
+			return c.classify(msg)
 		}
 		state := bind.AppendDataChunk(app, chunk)
 		bind.DestroyDataChunk(&chunk)
 		if state != bind.StateSuccess {
-			return appenderError(app)
+			return c.appenderError(app)
 		}
 	}
 	return nil
@@ -135,8 +135,8 @@ func startsAtZero(d arrow.ArrayData) bool {
 	return d.Offset() == 0 && !slices.ContainsFunc(d.Children(), func(c arrow.ArrayData) bool { return !startsAtZero(c) })
 }
 
-func appenderError(app bind.Appender) error {
+func (c *Conn) appenderError(app bind.Appender) error {
 	ed := bind.AppenderErrorData(app)
 	defer bind.DestroyErrorData(&ed)
-	return classify(bind.ErrorDataMessage(ed))
+	return c.classify(bind.ErrorDataMessage(ed))
 }

@@ -75,10 +75,10 @@ func (p *Prepared) start(ctx context.Context) (res bind.Result, err error) {
 	var pending bind.PendingResult
 	defer bind.DestroyPending(&pending)
 	if bind.PendingPreparedStreaming(p.stmt, &pending) != bind.StateSuccess {
-		return res, errorOf(ctx, bind.PendingError(pending))
+		return res, p.c.errorOf(ctx, bind.PendingError(pending))
 	}
 	if bind.ExecutePending(pending, &res) != bind.StateSuccess {
-		err = errorOf(ctx, bind.ResultError(&res))
+		err = p.c.errorOf(ctx, bind.ResultError(&res))
 		bind.DestroyResult(&res)
 	}
 	return res, err
@@ -137,7 +137,7 @@ func (s *Stream) fetch(ctx context.Context) (arrow.RecordBatch, error) {
 	chunk := bind.FetchChunk(s.res)
 	if chunk.Ptr == nil {
 		if msg := bind.ResultError(&s.res); msg != "" {
-			return nil, s.cause(ctx, errorOf(ctx, msg))
+			return nil, s.cause(ctx, s.p.c.errorOf(ctx, msg))
 		}
 		if err := context.Cause(ctx); err != nil {
 			return nil, err // an interrupted stream may look like its end
@@ -148,7 +148,7 @@ func (s *Stream) fetch(ctx context.Context) (arrow.RecordBatch, error) {
 	b, ed := bind.DataChunkToArrowArray(s.p.opts, s.p.schema, chunk)
 	defer bind.DestroyErrorData(&ed)
 	if bind.ErrorDataHasError(ed) {
-		return nil, classify(bind.ErrorDataMessage(ed))
+		return nil, s.p.c.classify(bind.ErrorDataMessage(ed))
 	}
 	if !s.decode {
 		return b, nil
@@ -179,7 +179,7 @@ func (s *Stream) cause(ctx context.Context, err error) error {
 			bind.DestroyDataChunk(&chunk)
 		}
 		if msg := bind.ResultError(&again); msg != "" {
-			err = errorOf(ctx, msg)
+			err = s.p.c.errorOf(ctx, msg)
 		}
 		bind.DestroyResult(&again)
 	}
