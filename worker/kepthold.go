@@ -38,7 +38,7 @@ type held struct {
 
 	mu      sync.Mutex
 	ended   bool
-	lost    <-chan struct{} // closed when DuckDB has lost the rows
+	lost    <-chan struct{}  // closed when DuckDB has lost the rows
 	tables  map[keptID]*kept // nil while a table is being made
 	readers map[*heldReader]bool
 	making  sync.WaitGroup
