@@ -67,20 +67,26 @@ func (e *execution) message(f *fragment, number int) (*nodev1.Fragment, error) {
 func (e *execution) read(f *fragment, r planner.Read) (*nodev1.StageRead, error) {
 	from := e.stages[r.Stage]
 	read := &nodev1.StageRead{View: r.View}
+	var kept []*nodev1.Column
 	for _, g := range from.fragments {
-		if read.Columns == nil {
-			read.Columns = g.kept.Columns
-		} else if !sameColumns(read.Columns, g.kept.Columns) {
+		if kept == nil {
+			kept = g.kept.Columns
+		} else if !sameColumns(kept, g.kept.Columns) {
 			return nil, fault.Newf(fault.Internal, "fragments of stage %d disagree about its columns", from.ID)
 		}
 		if r.Own && g != f.follows || r.Near && e.nearest(f.stage, g) != f.number || g.kept.Rows == 0 {
 			continue
 		}
-		k := &nodev1.KeptRead{QueryId: e.id, Stage: int32(from.ID), Number: int32(g.number), Attempt: int32(g.winner)}
+		k := &nodev1.KeptRead{QueryId: e.id, Stage: int32(from.ID), Number: int32(g.number), Attempt: int32(g.winner), Only: r.Only}
 		if len(r.Keys) > 0 && f.stage.parts > 1 {
 			k.Keys, k.Parts, k.Part = r.Keys, int32(f.stage.parts), int32(f.number)
 		}
 		read.Shares = append(read.Shares, &nodev1.KeptShare{NodeId: g.keeper, Address: e.known[g.keeper].Address, Read: k})
+	}
+	for _, c := range kept {
+		if r.Only == "" || r.Only == c.Name {
+			read.Columns = append(read.Columns, c)
+		}
 	}
 	return read, nil
 }

@@ -77,6 +77,9 @@ func (s *Stage) explain() ExplainedStage {
 	e := ExplainedStage{ID: s.ID, Runs: s.summary(), SQL: s.SQL}
 	for _, r := range s.Reads {
 		how := "all rows"
+		if r.Only != "" {
+			how = "all of " + r.Only
+		}
 		switch {
 		case r.Own || r.Near:
 			how = "where they are"

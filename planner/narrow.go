@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser"
@@ -59,7 +60,8 @@ func (n Narrowing) constant(value string) (string, bool) {
 }
 
 // narrow notes which columns of the block's tables must have values that other
-// leaves have: what its WHERE and inner joins make equal. In a correlated
+// leaves have: what its WHERE and inner joins make equal, also by way of a
+// third. In a correlated
 // subquery that holds for its own tables: rows that no row outside can meet do
 // not matter, but the rows outside do.
 func (b *block) narrow() {
@@ -67,10 +69,22 @@ func (b *block) narrow() {
 	b.ownLeaves(b.from, own)
 	pairs := b.pairs(conjunctsOf(b.n["where_clause"]))
 	b.members(b.from, &pairs)
+	var sources []source
 	for _, p := range pairs {
-		for i := range p {
-			if l := p[i].leaf; l.table != nil && own[l] && p[1-i].leaf != l {
-				l.equals = append(l.equals, pair{p[i], p[1-i]})
+		for _, s := range p {
+			if !slices.Contains(sources, s) {
+				sources = append(sources, s)
+			}
+		}
+	}
+	for _, s := range sources {
+		if s.leaf.table == nil || !own[s.leaf] {
+			continue
+		}
+		class := closure(map[source]bool{s: true}, pairs)
+		for _, other := range sources {
+			if class[other] && other.leaf != s.leaf {
+				s.leaf.equals = append(s.leaf.equals, pair{s, other})
 			}
 		}
 	}

@@ -41,7 +41,7 @@ func (d *divider) reduce(s *Stage, l *leaf, made map[*leaf]*Stage) []node {
 	seen := map[string]bool{}
 	for _, p := range l.equals {
 		m := p[1].leaf
-		if !m.reduces(l) {
+		if !m.reduces(l) || isEcho(p) {
 			continue
 		}
 		if m.isTiny() {
@@ -60,7 +60,7 @@ func (d *divider) reduce(s *Stage, l *leaf, made map[*leaf]*Stage) []node {
 			continue
 		}
 		seen[itoa(from.ID)+kept+p[0].name] = true
-		values := selectNode([]any{column(kept)}, tableRef(s.readView(Read{Stage: from.ID}), ""))
+		values := selectNode([]any{column(kept)}, tableRef(s.readView(Read{Stage: from.ID, Only: kept}), ""))
 		conditions = append(conditions, in(column(p[0].name), values))
 	}
 	return conditions
@@ -92,6 +92,21 @@ func (l *leaf) reduces(other *leaf) bool {
 	return l.isSelective() && (l.isTiny() || l.bytes() <= min(reduceShare*other.unreduced(), reduceBytes))
 }
 
+// isEcho tells that the second of two equal columns has all values but those
+// that others, which are equal to it, leave out: they reduce the first as well.
+func isEcho(p pair) bool {
+	m := p[1].leaf
+	if m.stage != nil || len(m.filters) > 0 {
+		return false
+	}
+	for _, q := range m.equals {
+		if q[1].leaf.reduces(m) && !slices.Contains(p[0].leaf.equals, pair{p[0], q[1]}) {
+			return false
+		}
+	}
+	return true
+}
+
 // isSelective tells that a leaf has but some of the values that there are.
 func (l *leaf) isSelective() bool { return l.stage != nil || len(l.filters) > 0 || l.reduction < 1 }
 
@@ -105,7 +120,7 @@ func (b *block) reductions() {
 		for _, l := range b.leaves {
 			for _, p := range l.equals {
 				m := p[1].leaf
-				if l.table == nil || l.use.mode == driven || m.use.mode == driven || m.unreduced() > l.unreduced() && !m.isTiny() || !m.reduces(l) {
+				if l.table == nil || l.use.mode == driven || m.use.mode == driven || m.unreduced() > l.unreduced() && !m.isTiny() || !m.reduces(l) || isEcho(p) {
 					continue
 				}
 				share := 0.2 // of a stage's values nothing is known

@@ -49,6 +49,7 @@ type Read struct {
 	Keys  []string // SQL over the rows' columns, by whose hash they are dealt out; empty: each fragment reads all
 	Own   bool     // each fragment reads what the one that it follows kept
 	Near  bool     // each fragment reads what its worker keeps, and its share of what others do
+	Only  string   // the column that is read; empty: all
 }
 
 // view is what the stage's rows are called while later stages are planned.
@@ -89,7 +90,7 @@ func (s *Stage) tableView(table string) string {
 // readView notes a read, and returns the name of its view.
 func (s *Stage) readView(r Read) string {
 	for _, known := range s.Reads {
-		if known.Stage == r.Stage && known.Own == r.Own && known.Near == r.Near && strings.Join(known.Keys, ",") == strings.Join(r.Keys, ",") {
+		if known.Stage == r.Stage && known.Own == r.Own && known.Near == r.Near && known.Only == r.Only && strings.Join(known.Keys, ",") == strings.Join(r.Keys, ",") {
 			return known.View
 		}
 	}

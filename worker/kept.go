@@ -200,12 +200,29 @@ func (r *Runner) ReadKept(ctx context.Context, read *nodev1.KeptRead) (batch.Rea
 			return nil, err
 		}
 		run := &running{conn: conn}
-		if err := run.query(ctx, "SELECT "+transportColumns(k.columns)+k.from(read)); err != nil {
+		columns, err := k.wanted(read)
+		if err == nil {
+			err = run.query(ctx, "SELECT "+transportColumns(columns)+k.from(read))
+		}
+		if err != nil {
 			run.Close()
 			return nil, err
 		}
 		return run, nil
 	})
+}
+
+// wanted are the columns of what a read wants.
+func (k *kept) wanted(read *nodev1.KeptRead) ([]*nodev1.Column, error) {
+	if read.GetOnly() == "" {
+		return k.columns, nil
+	}
+	for _, c := range k.columns {
+		if c.Name == read.Only {
+			return []*nodev1.Column{c}, nil
+		}
+	}
+	return nil, fault.Newf(fault.InvalidArgument, "the kept rows have no column %q", read.Only)
 }
 
 // from is the FROM and WHERE of what a read wants. Each part's reader hashes

@@ -426,3 +426,24 @@ func TestHoldEndsWhenDuckDBIsLost(t *testing.T) {
 		t.Errorf("kept %v", res)
 	}
 }
+
+// A read of one column gives that column, of other nodes' rows and of those
+// kept here.
+func TestReadOfOneColumn(t *testing.T) {
+	f := newFleet(t, duck.Options{}, "n1", "n2")
+	for i, n := range []string{"n1", "n2"} {
+		f.hold(t, n, "q")
+		f.keep(t, n, numbered(int32(i), i*10, i*10+10))
+	}
+	read := &nodev1.StageRead{View: "v", Columns: numberedColumns[1:], Shares: []*nodev1.KeptShare{share("n1", 0), share("n2", 1)}}
+	for _, s := range read.Shares {
+		s.Read.Only = "s"
+	}
+	got := f.run(t, "n1", &nodev1.Fragment{QueryId: "q", Reads: []*nodev1.StageRead{read}, Sql: "SELECT count(*) || min(s) || max(s) FROM v UNION ALL SELECT string_agg(column_name, ' ') FROM (DESCRIBE v)"})
+	if diff := cmp.Diff([][]string{{"20row 0row 9"}, {"s"}}, got); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := f.runners["n1"].ReadKept(t.Context(), &nodev1.KeptRead{QueryId: "q", Only: "x"}); fault.CodeOf(err) != fault.InvalidArgument {
+		t.Errorf("a column that is not kept: %v", err)
+	}
+}

@@ -938,7 +938,7 @@ func (x *Fragment) GetBounds() []string {
 type StageRead struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	View          string                 `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
-	Columns       []*Column              `protobuf:"bytes,2,rep,name=columns,proto3" json:"columns,omitempty"` // of the stage's rows, as KeepResponse told them
+	Columns       []*Column              `protobuf:"bytes,2,rep,name=columns,proto3" json:"columns,omitempty"` // of the rows that are read, as KeepResponse told them
 	Shares        []*KeptShare           `protobuf:"bytes,3,rep,name=shares,proto3" json:"shares,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1066,6 +1066,7 @@ type KeptRead struct {
 	Keys          []string               `protobuf:"bytes,5,rep,name=keys,proto3" json:"keys,omitempty"`    // SQL over the kept columns; rows are dealt out by their hash
 	Parts         int32                  `protobuf:"varint,6,opt,name=parts,proto3" json:"parts,omitempty"` // how many parts there are; 0 reads all rows
 	Part          int32                  `protobuf:"varint,7,opt,name=part,proto3" json:"part,omitempty"`   // which of them, from 0
+	Only          string                 `protobuf:"bytes,8,opt,name=only,proto3" json:"only,omitempty"`    // the column that is read; empty reads all
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1147,6 +1148,13 @@ func (x *KeptRead) GetPart() int32 {
 		return x.Part
 	}
 	return 0
+}
+
+func (x *KeptRead) GetOnly() string {
+	if x != nil {
+		return x.Only
+	}
+	return ""
 }
 
 type KeepRequest struct {
@@ -1789,7 +1797,7 @@ const file_node_v1_node_proto_rawDesc = "" +
 	"\tKeptShare\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12%\n" +
-	"\x04read\x18\x03 \x01(\v2\x11.node.v1.KeptReadR\x04read\"\xab\x01\n" +
+	"\x04read\x18\x03 \x01(\v2\x11.node.v1.KeptReadR\x04read\"\xbf\x01\n" +
 	"\bKeptRead\x12\x19\n" +
 	"\bquery_id\x18\x01 \x01(\tR\aqueryId\x12\x14\n" +
 	"\x05stage\x18\x02 \x01(\x05R\x05stage\x12\x16\n" +
@@ -1797,7 +1805,8 @@ const file_node_v1_node_proto_rawDesc = "" +
 	"\aattempt\x18\x04 \x01(\x05R\aattempt\x12\x12\n" +
 	"\x04keys\x18\x05 \x03(\tR\x04keys\x12\x14\n" +
 	"\x05parts\x18\x06 \x01(\x05R\x05parts\x12\x12\n" +
-	"\x04part\x18\a \x01(\x05R\x04part\"<\n" +
+	"\x04part\x18\a \x01(\x05R\x04part\x12\x12\n" +
+	"\x04only\x18\b \x01(\tR\x04only\"<\n" +
 	"\vKeepRequest\x12-\n" +
 	"\bfragment\x18\x01 \x01(\v2\x11.node.v1.FragmentR\bfragment\"\xd0\x01\n" +
 	"\fKeepResponse\x12)\n" +
