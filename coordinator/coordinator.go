@@ -118,6 +118,7 @@ type Coordinator struct {
 	admission *admission
 	members   members
 	listings  listings
+	plans     *plans
 	counters  counters
 	stop      context.CancelFunc
 	done      chan struct{}
@@ -140,7 +141,7 @@ func New(ctx context.Context, d Deps, o Options) (*Coordinator, error) {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Coordinator{Deps: d, opts: o, engine: engine{db: d.DB, memo: newMemo()}, admission: newAdmission(o)}
+	c := &Coordinator{Deps: d, opts: o, engine: engine{db: d.DB, memo: newMemo()}, plans: newPlans(), admission: newAdmission(o)}
 	var err error
 	if c.functions, err = loadFunctions(ctx, d.DB); err != nil {
 		return nil, err

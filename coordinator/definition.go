@@ -25,27 +25,30 @@ var refused = map[string]struct {
 	code fault.Code
 	hint string
 }{
-	"COPY":     {fault.InvalidArgument, "files are loaded with `skein load`, results are saved by the client"},
-	"ATTACH":   {fault.InvalidArgument, "the server has one catalog"},
-	"DETACH":   {fault.InvalidArgument, "the server has one catalog"},
-	"SET":      {fault.InvalidArgument, "settings are the server's flags"},
-	"RESET":    {fault.InvalidArgument, "settings are the server's flags"},
-	"PRAGMA":   {fault.InvalidArgument, "settings are the server's flags"},
-	"INSTALL":  {fault.InvalidArgument, "extensions are built in"},
-	"LOAD":     {fault.InvalidArgument, "extensions are built in"},
-	"EXPORT":   {fault.InvalidArgument, "save query results on the client"},
-	"IMPORT":   {fault.InvalidArgument, "files are loaded with `skein load`"},
-	"CALL":     {fault.InvalidArgument, "procedures reach the server's state"},
-	"USE":      {fault.Unimplemented, "tables are in skein.main"},
-	"INSERT":   {fault.Unimplemented, "write records by the API, or load files with `skein load`"},
-	"UPDATE":   {fault.Unimplemented, "data files are immutable"},
-	"DELETE":   {fault.Unimplemented, "data files are immutable; drop the table, or write to a new one"},
-	"TRUNCATE": {fault.Unimplemented, "drop the table and create it again"},
-	"ALTER":    {fault.Unimplemented, "columns are added by writing them"},
-	"BEGIN":    {fault.Unimplemented, "every statement is its own transaction"},
-	"START":    {fault.Unimplemented, "every statement is its own transaction"},
-	"COMMIT":   {fault.Unimplemented, "every statement is its own transaction"},
-	"ROLLBACK": {fault.Unimplemented, "every statement is its own transaction"},
+	"COPY":       {fault.InvalidArgument, "files are loaded with `skein load`, results are saved by the client"},
+	"ATTACH":     {fault.InvalidArgument, "the server has one catalog"},
+	"DETACH":     {fault.InvalidArgument, "the server has one catalog"},
+	"PRAGMA":     {fault.InvalidArgument, "settings are the server's flags"},
+	"INSTALL":    {fault.InvalidArgument, "extensions are built in"},
+	"LOAD":       {fault.InvalidArgument, "extensions are built in"},
+	"EXPORT":     {fault.InvalidArgument, "save query results on the client"},
+	"IMPORT":     {fault.InvalidArgument, "files are loaded with `skein load`"},
+	"CALL":       {fault.InvalidArgument, "procedures reach the server's state"},
+	"UPDATE":     {fault.Unimplemented, "data files are immutable; make the table anew with CREATE OR REPLACE TABLE t AS SELECT"},
+	"DELETE":     {fault.Unimplemented, "data files are immutable; make the table anew with CREATE OR REPLACE TABLE t AS SELECT, or let retention_days delete old days"},
+	"MERGE":      {fault.Unimplemented, "data files are immutable; make the table anew with CREATE OR REPLACE TABLE t AS SELECT"},
+	"TRUNCATE":   {fault.Unimplemented, "drop the table and create it again"},
+	"WITH":       {fault.InvalidArgument, "what is behind it is no query; write INSERT INTO t WITH … SELECT"},
+	"ALTER":      {fault.Unimplemented, "columns are added by writing them"},
+	"BEGIN":      {fault.Unimplemented, "every statement is its own transaction"},
+	"START":      {fault.Unimplemented, "every statement is its own transaction"},
+	"COMMIT":     {fault.Unimplemented, "every statement is its own transaction"},
+	"END":        {fault.Unimplemented, "every statement is its own transaction"},
+	"ROLLBACK":   {fault.Unimplemented, "every statement is its own transaction, and what it did stays"},
+	"ABORT":      {fault.Unimplemented, "every statement is its own transaction, and what it did stays"},
+	"ANALYZE":    {fault.Unimplemented, "statistics are kept as files are written"},
+	"VACUUM":     {fault.Unimplemented, "small files are merged as the server runs"},
+	"CHECKPOINT": {fault.Unimplemented, "rows are durable when they are acknowledged"},
 }
 
 // parseDefinition reads CREATE TABLE and DROP TABLE; everything else that is
@@ -70,7 +73,7 @@ func (c *Coordinator) parseDefinition(ctx context.Context, q *planner.Query, sql
 	case q.Keyword == "SELECT", q.Keyword == "FROM", q.Keyword == "VALUES": // with something else behind it
 		return nil, fault.New(fault.InvalidArgument, "more than one statement in one request; send one at a time")
 	}
-	return nil, fault.Newf(fault.InvalidArgument, "statement %s is not known; SELECT, CREATE TABLE, DROP TABLE, SHOW TABLES, DESCRIBE and EXPLAIN are", q.Keyword)
+	return nil, fault.Newf(fault.InvalidArgument, "statement %s is not known; SELECT, INSERT, CREATE TABLE, DROP TABLE, SHOW, DESCRIBE, EXPLAIN, SET and USE are", q.Keyword)
 }
 
 func (p *ddlParser) dropTable() (*definition, error) {
@@ -110,9 +113,6 @@ func (p *ddlParser) createTable(ctx context.Context, c *Coordinator) (*definitio
 		if options, err = p.options(); err != nil {
 			return nil, err
 		}
-	}
-	if p.words("AS") {
-		return nil, fault.New(fault.Unimplemented, "CREATE TABLE AS is not supported; create the table and load it")
 	}
 	if err := p.end(); err != nil {
 		return nil, err

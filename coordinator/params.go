@@ -44,7 +44,7 @@ func paramExprs(params arrow.RecordBatch, want int) ([]string, error) {
 
 func paramExpr(a arrow.Array) (string, error) {
 	if a.IsNull(0) {
-		return "NULL", nil
+		return nullExpr(a.DataType()), nil
 	}
 	switch a := a.(type) {
 	case *array.Null: // has no bitmap, so that IsNull says no
@@ -78,6 +78,37 @@ func paramExpr(a arrow.Array) (string, error) {
 	}
 	return "", fault.Newf(fault.Unimplemented, "values of type %s cannot be bound; cast them to text", a.DataType())
 }
+
+// nullExpr is a NULL of the type that other values of it have, so that all rows
+// of parameters give results of one type.
+func nullExpr(t arrow.DataType) string {
+	switch t := t.(type) {
+	case *arrow.DictionaryType:
+		return nullExpr(t.ValueType)
+	case *arrow.TimestampType:
+		return nullOf(timestampName(t))
+	case arrow.DecimalType:
+		return nullOf(fmt.Sprintf("DECIMAL(%d,%d)", t.GetPrecision(), t.GetScale()))
+	}
+	switch t.ID() {
+	case arrow.STRING, arrow.LARGE_STRING:
+		return nullOf("VARCHAR")
+	case arrow.BINARY, arrow.LARGE_BINARY, arrow.FIXED_SIZE_BINARY:
+		return nullOf("BLOB")
+	case arrow.BOOL:
+		return nullOf("BOOLEAN")
+	case arrow.FLOAT32:
+		return nullOf("FLOAT")
+	case arrow.FLOAT64:
+		return nullOf("DOUBLE")
+	}
+	if name, ok := paramTypes[t.ID()]; ok {
+		return nullOf(name)
+	}
+	return "NULL"
+}
+
+func nullOf(t string) string { return "CAST(NULL AS " + t + ")" }
 
 // paramTypes are the types whose printed form DuckDB casts back.
 var paramTypes = map[arrow.Type]string{
@@ -119,10 +150,17 @@ func timestampExpr(a *array.Timestamp) string {
 	t := a.DataType().(*arrow.TimestampType)
 	value := a.Value(0).ToTime(t.Unit).UTC().Format("2006-01-02 15:04:05.999999999")
 	if t.TimeZone != "" {
-		return cast(value+"+00", "TIMESTAMP WITH TIME ZONE")
+		value += "+00"
 	}
-	if t.Unit == arrow.Nanosecond {
-		return cast(value, "TIMESTAMP_NS")
+	return cast(value, timestampName(t))
+}
+
+func timestampName(t *arrow.TimestampType) string {
+	switch {
+	case t.TimeZone != "":
+		return "TIMESTAMP WITH TIME ZONE"
+	case t.Unit == arrow.Nanosecond:
+		return "TIMESTAMP_NS"
 	}
-	return cast(value, "TIMESTAMP")
+	return "TIMESTAMP"
 }

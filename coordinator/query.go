@@ -4,6 +4,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -24,34 +25,71 @@ func (c *Coordinator) Prepare(ctx context.Context, sql string) (*Statement, erro
 	}
 	switch {
 	case q.Kind == planner.Select:
-		s, err := c.describe(ctx, sql, q)
-		return s, statementError(sql, err)
+		return c.describe(ctx, q)
 	case q.Kind == planner.ShowTables:
 		return &Statement{Schema: showTablesSchema, Params: noParams}, nil
 	case q.Keyword == "EXPLAIN":
 		return &Statement{Schema: explainSchema, Params: noParams}, nil
 	}
-	if _, err := c.parseDefinition(ctx, q, sql); err != nil {
+	cmd, err := c.command(ctx, q)
+	if err != nil {
 		return nil, err
 	}
-	return &Statement{Params: noParams}, nil
+	return &Statement{Params: cmd.params}, nil
 }
 
 var noParams = arrow.NewSchema(nil, nil)
 
-func (c *Coordinator) parse(ctx context.Context, sql string) (*planner.Query, error) {
+// parsed is a statement that was read.
+type parsed struct {
+	*planner.Query
+	sql  string // as the client wrote it
+	text string // that was read: sql, where it names no system relation
+}
+
+// place tells an error with its place in the client's statement, where that is
+// the text that was read.
+func (q *parsed) place(err error) error {
+	var p *planner.Error
+	if q.text != q.sql && errors.As(err, &p) {
+		return statementError(q.sql, &planner.Error{Reason: p.Reason, Message: p.Message, Offset: -1})
+	}
+	return statementError(q.sql, err)
+}
+
+func (c *Coordinator) parse(ctx context.Context, sql string) (*parsed, error) {
 	if err := c.may(ctx, ToRead); err != nil {
 		return nil, err
 	}
 	if len(sql) > c.opts.SQLBytesMax {
 		return nil, fault.Newf(fault.TooLarge, "the statement has %d bytes; the most is %d", len(sql), c.opts.SQLBytesMax)
 	}
-	q, err := planner.Parse(ctx, c.engine, sql)
-	return q, statementError(sql, err)
+	return c.parseText(ctx, sql)
+}
+
+// parseText reads a statement of any length.
+func (c *Coordinator) parseText(ctx context.Context, sql string) (*parsed, error) {
+	text, err := c.asQuery(ctx, sql)
+	if err != nil {
+		return nil, err
+	}
+	if text, err = c.expandSystem(ctx, text); err != nil {
+		return nil, err
+	}
+	q := &parsed{sql: sql, text: text}
+	if q.Query, err = planner.Parse(ctx, c.engine, text); err != nil {
+		return nil, q.place(err)
+	}
+	return q, nil
 }
 
 // describe learns the schemas of a query by binding it over empty tables.
-func (c *Coordinator) describe(ctx context.Context, sql string, q *planner.Query) (*Statement, error) {
+func (c *Coordinator) describe(ctx context.Context, q *parsed) (*Statement, error) {
+	s, err := c.bindQuery(ctx, q)
+	return s, q.place(err)
+}
+
+func (c *Coordinator) bindQuery(ctx context.Context, q *parsed) (*Statement, error) {
 	views := map[string]*tableView{}
 	catalog := planner.Catalog{Tables: map[string]*planner.Table{}, Functions: c.functions}
 	for _, name := range q.Tables {
@@ -68,13 +106,13 @@ func (c *Coordinator) describe(ctx context.Context, sql string, q *planner.Query
 	}
 	s, err := c.bindEmpty(ctx, text, views)
 	if err != nil {
-		return nil, bindError(sql, text, err)
+		return nil, bindError(q.sql, text, err)
 	}
 	if s.Schema != nil {
 		return s, nil
 	}
 	// The result's type depends on the parameters': take NULLs for them.
-	again, err := planner.Parse(ctx, c.engine, sql)
+	again, err := planner.Parse(ctx, c.engine, q.text)
 	if err != nil {
 		return nil, err
 	}
@@ -172,11 +210,16 @@ func (c *Coordinator) query(ctx context.Context, sql string, params arrow.Record
 	case q.Keyword == "EXPLAIN" && q.Kind == planner.Other:
 		return c.explain(ctx, sql)
 	case q.Kind == planner.Other:
-		return c.runDefinition(ctx, q, sql)
+		return c.runCommand(ctx, q, params)
 	}
+	return c.selected(ctx, q, params)
+}
+
+// selected runs a query.
+func (c *Coordinator) selected(ctx context.Context, q *parsed, params arrow.RecordBatch) (batch.Reader, error) {
 	plan, views, err := c.plan(ctx, q, params)
 	if err != nil {
-		return nil, statementError(sql, err)
+		return nil, q.place(err)
 	}
 	r, _, err := c.run(ctx, plan, views)
 	if plan.Strategy == planner.Divide && mayBeOurs(err) {
@@ -184,12 +227,12 @@ func (c *Coordinator) query(ctx context.Context, sql string, params arrow.Record
 		if nodesErr != nil {
 			return nil, nodesErr
 		}
-		c.Log.Info("a divided statement failed and is run whole", "sql", sql, "error", err)
+		c.Log.Info("a divided statement failed and is run whole", "sql", q.sql, "error", err)
 		plan = plan.Gathered("its stages failed", sortedKeys(nodes))
 		r, _, err = c.run(ctx, plan, views)
 	}
 	if err != nil {
-		return nil, bindError(sql, plan.SQL, err)
+		return nil, bindError(q.sql, plan.SQL, err)
 	}
 	return r, nil
 }
@@ -202,7 +245,7 @@ func mayBeOurs(err error) bool {
 	return err != nil && (code == fault.InvalidArgument || code == fault.Unimplemented)
 }
 
-func (c *Coordinator) plan(ctx context.Context, q *planner.Query, params arrow.RecordBatch) (*planner.Plan, map[string]*tableView, error) {
+func (c *Coordinator) plan(ctx context.Context, q *parsed, params arrow.RecordBatch) (*planner.Plan, map[string]*tableView, error) {
 	exprs, err := paramExprs(params, q.Params)
 	if err != nil {
 		return nil, nil, err
@@ -212,22 +255,30 @@ func (c *Coordinator) plan(ctx context.Context, q *planner.Query, params arrow.R
 		return nil, nil, err
 	}
 	catalog := planner.Catalog{Tables: map[string]*planner.Table{}, Functions: c.functions, Splits: c.splits, Now: time.Now(), Written: c.engine.memo, DivideBytesMin: c.opts.DivideBytesMin}
-	for name, v := range views {
-		catalog.Tables[name] = v.planned()
-	}
 	nodes, err := c.workers(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	catalog.Workers = sortedKeys(nodes)
+	key := planKey(q.text, exprs, catalog.Workers)
+	if known, ok := c.plans.get(key, views); ok {
+		return known, views, nil
+	}
+	for name, v := range views {
+		catalog.Tables[name] = v.planned()
+	}
 	b := &binder{engine: c.engine}
 	defer b.close()
 	plan, err := q.Plan(ctx, b, catalog, exprs)
+	if err == nil {
+		c.plans.put(key, plan, views)
+	}
 	return plan, views, err
 }
 
 // Execute runs a statement that only changes something, and returns how many
-// rows it changed; -1 where that has no meaning.
+// rows it changed; -1 where that has no meaning. It runs once for each row of
+// params, and all of them or none take effect.
 func (c *Coordinator) Execute(ctx context.Context, sql string, params arrow.RecordBatch) (int64, error) {
 	q, err := c.parse(ctx, sql)
 	if err != nil {
@@ -236,21 +287,19 @@ func (c *Coordinator) Execute(ctx context.Context, sql string, params arrow.Reco
 	if q.Kind != planner.Other || q.Keyword == "EXPLAIN" {
 		return 0, fault.New(fault.InvalidArgument, "the statement returns rows; run it as a query")
 	}
-	if params != nil && params.NumCols() > 0 {
-		return 0, fault.Newf(fault.InvalidArgument, "%s takes no parameters", q.Keyword)
-	}
-	d, err := c.parseDefinition(ctx, q, sql)
+	cmd, err := c.command(ctx, q)
 	if err != nil {
 		return 0, err
 	}
-	return 0, d.run(ctx, c)
+	return cmd.execute(ctx, params)
 }
 
-// runDefinition runs a statement without rows as if it had none.
-func (c *Coordinator) runDefinition(ctx context.Context, q *planner.Query, sql string) (batch.Reader, error) {
-	d, err := c.parseDefinition(ctx, q, sql)
+// runCommand runs a statement without rows as if it had none.
+func (c *Coordinator) runCommand(ctx context.Context, q *parsed, params arrow.RecordBatch) (batch.Reader, error) {
+	cmd, err := c.command(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	return batch.NewSlice(noParams), d.run(ctx, c)
+	_, err = cmd.execute(ctx, params)
+	return batch.NewSlice(noParams), err
 }

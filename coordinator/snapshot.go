@@ -93,6 +93,9 @@ func (c *Coordinator) listing(ctx context.Context, t meta.Table) (l *tableListin
 	if c.listings.m == nil {
 		c.listings.m = map[string]*tableListing{}
 	}
+	if c.listings.m[t.Name] != nil {
+		c.plans.forget()
+	}
 	c.listings.m[t.Name] = l
 	return l, true, nil
 }

@@ -93,6 +93,7 @@ func (c *Coordinator) DropTable(ctx context.Context, name string, o DropOptions)
 		return 0, false, err
 	}
 	c.listings.forget(name)
+	c.plans.forget()
 	c.discard(ctx, v.UID)
 	return len(files), true, c.deleteFiles(ctx, files)
 }

@@ -34,6 +34,8 @@ type Query struct {
 	// qualified is set when a name lost its catalog or schema, so that the
 	// user's own text does not do any more.
 	qualified bool
+	// fixed is set when the moment of planning was written into the tree.
+	fixed bool
 }
 
 // Parse reads one statement. It returns an *Error for what is wrong with it.

@@ -24,6 +24,7 @@ type Plan struct {
 	SQL      string // the statement, over views named as its tables
 	Tables   []TableRead
 	Stages   []*Stage
+	Moment   bool // the statement tells of the time: the plan is good for one run
 }
 
 // TableRead tells how much of a table a plan reads.
@@ -56,7 +57,7 @@ func (q *Query) Plan(ctx context.Context, e Binder, c Catalog, params []string) 
 	if len(c.Workers) == 0 {
 		return nil, refuse(Unsupported, -1, "no worker is alive")
 	}
-	p, s := &Plan{SQL: text}, q.tidbTree(ctx, e)
+	p, s := &Plan{SQL: text, Moment: q.fixed}, q.tidbTree(ctx, e)
 	kept := q.prune(s, &c)
 	for _, name := range q.Tables {
 		p.Tables = append(p.Tables, TableRead{Table: name, Kept: kept[name], FilesKnown: len(c.Tables[name].Files) + len(c.Tables[name].Unflushed)})
@@ -94,14 +95,13 @@ func (q *Query) Bind(ctx context.Context, e Engine, c Catalog, params []string) 
 	}
 	r := resolver{catalog: &c}
 	r.resolve(q.tree["node"], nil)
-	fixed := false
 	if params != nil {
 		var err error
-		if fixed, err = q.fixClock(ctx, e, &c); err != nil {
+		if q.fixed, err = q.fixClock(ctx, e, &c); err != nil {
 			return "", err
 		}
 	}
-	return q.textFor(ctx, e, fixed || len(params) > 0 || r.changed || q.qualified)
+	return q.textFor(ctx, e, q.fixed || len(params) > 0 || r.changed || q.qualified)
 }
 
 // whyWhole tells why one worker should run the whole statement.
