@@ -147,7 +147,7 @@ func (c *Coordinator) analyze(ctx context.Context, plan *planner.Plan, views map
 }
 
 func (f *fragment) explain() planner.ExplainedFragment {
-	x := f.stage.ExplainFragment(f.worker, f.share)
+	x := planner.ExplainFragment(f.worker, f.files)
 	x.Attempts = f.attempts
 	if k := f.kept; k != nil {
 		x.Worker, x.Rows, x.BytesKept, x.BytesFetched = f.keeper, k.Rows, k.Bytes, k.FetchedBytes

@@ -29,7 +29,6 @@ type fragment struct {
 	kept     *nodev1.KeepResponse      // nil until its rows are kept
 	keeper   string                    // the node that keeps them
 	winner   int                       // the attempt that did
-	share    []planner.File            // of the stage's split table
 	streamed *measured                 // of the last stage
 }
 
@@ -51,6 +50,9 @@ func (e *execution) message(f *fragment, number int) (*nodev1.Fragment, error) {
 	for _, t := range f.stage.Tables {
 		s := e.views[t.Table].scan(f.files[t.View])
 		s.View = t.View
+		if t.Key != "" {
+			s.Filter = f.stage.Within(t.Key, f.number)
+		}
 		m.Tables = append(m.Tables, s)
 	}
 	for _, r := range f.stage.Reads {
@@ -78,7 +80,10 @@ func (e *execution) read(f *fragment, r planner.Read) (*nodev1.StageRead, error)
 			continue
 		}
 		k := &nodev1.KeptRead{QueryId: e.id, Stage: int32(from.ID), Number: int32(g.number), Attempt: int32(g.winner), Only: r.Only}
-		if len(r.Keys) > 0 && f.stage.parts > 1 {
+		switch {
+		case r.Ranged:
+			k.Filter = f.stage.Within(r.Keys[0], f.number)
+		case len(r.Keys) > 0 && f.stage.parts > 1:
 			k.Keys, k.Parts, k.Part = r.Keys, int32(f.stage.parts), int32(f.number)
 		}
 		read.Shares = append(read.Shares, &nodev1.KeptShare{NodeId: g.keeper, Address: e.known[g.keeper].Address, Read: k})
@@ -117,11 +122,14 @@ func sameColumns(a, b []*nodev1.Column) bool {
 // make makes a stage's fragments.
 func (e *execution) make(s *stageRun) {
 	add := func(worker string, split []planner.File) *fragment {
-		f := &fragment{share: split, home: worker, stage: s, number: len(s.fragments), worker: worker, files: map[string][]planner.File{}, running: map[int]*attempt{}}
+		f := &fragment{home: worker, stage: s, number: len(s.fragments), worker: worker, files: map[string][]planner.File{}, running: map[int]*attempt{}}
 		for _, t := range s.Tables {
 			f.files[t.View] = t.Files
-			if t.Split {
+			switch {
+			case t.Split:
 				f.files[t.View] = split
+			case t.Key != "":
+				f.files[t.View] = t.Parts[f.number]
 			}
 		}
 		s.fragments = append(s.fragments, f)
@@ -131,6 +139,10 @@ func (e *execution) make(s *stageRun) {
 	case planner.Split:
 		for _, f := range s.Fragments {
 			add(f.Worker, e.narrowed(s, f.Files))
+		}
+	case planner.Ranged:
+		for _, f := range s.Fragments {
+			add(f.Worker, nil)
 		}
 	case planner.Follow:
 		for _, g := range e.stages[s.Follow].fragments {

@@ -15,7 +15,9 @@ import (
 const plansMax = 512
 
 // plans remembers the plans of statements over tables that stay as they are.
-type plans struct{ cache *otter.Cache[string, remembered] }
+type plans struct {
+	cache *otter.Cache[string, remembered]
+}
 
 // remembered is a plan and the tables that it was made for. Neither changes.
 type remembered struct {

@@ -165,6 +165,9 @@ func strategyOf(t *testing.T, c *coordinator.Coordinator, sql string) string {
 		if _, why, ok := strings.Cut(line[0], "on one worker: "); ok {
 			return "one: " + why
 		}
+		if strings.Contains(line[0], "by ranges of") {
+			word = "by ranges"
+		}
 	}
 	return word
 }

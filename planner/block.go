@@ -27,6 +27,7 @@ type use struct {
 	mode mode
 	keys []string // for shared: the columns by whose hash rows are dealt out
 	cast []string // for shared: the types that they are first cast to, if any
+	cuts *cuts    // for shared: where the single key is cut, if not by hash
 }
 
 type mode int

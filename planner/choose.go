@@ -1,7 +1,6 @@
 package planner
 
 import (
-	"sort"
 	"strings"
 )
 
@@ -24,11 +23,12 @@ func (d *divider) distribute(b *block) (spread, error) {
 				set(l)
 			}
 		}
-		if s := b.rows(nil); s.bad || !s.part {
+		s := b.rows(nil)
+		if s.bad || !s.part {
 			return
 		}
 		b.reductions()
-		if c := d.cost(b); best == nil || c < least {
+		if c := d.cost(b) + d.costOfGroups(b, s); best == nil || c < least {
 			least, best = c, b.uses()
 		}
 	}
@@ -41,7 +41,17 @@ func (d *divider) distribute(b *block) (spread, error) {
 	}
 	for _, class := range b.classes() {
 		for _, small := range []float64{0, 0.1} {
-			try(func(l *leaf) { l.join(class, small*d.largest(b)) })
+			try(func(l *leaf) { l.join(class, small*d.largest(b), nil) })
+		}
+	}
+	for _, class := range append(b.classes(), b.groupClasses()...) {
+		if c := d.cutsOf(b, class); c != nil {
+			try(func(l *leaf) { l.join(class, 0, c) })
+			try(func(l *leaf) {
+				if c.inPlace[l] != nil {
+					l.join(class, 0, c)
+				}
+			})
 		}
 	}
 	if best == nil {
@@ -62,22 +72,28 @@ func (b *block) uses() []use {
 	return uses
 }
 
-// join makes the leaf one of those that are partitioned by the class, if it
-// has a column of it and more bytes than small.
-func (l *leaf) join(class map[source]bool, small float64) {
-	if l.bytes() <= small {
-		return
+// join makes the leaf one of those that are partitioned by the class, by hash
+// or by cuts, if it has a column of it and more bytes than small.
+func (l *leaf) join(class map[source]bool, small float64, c *cuts) {
+	if s, ok := l.memberOf(class); ok && l.bytes() > small {
+		l.use = use{mode: shared, keys: []string{s.name}, cuts: c}
 	}
-	var names []string
-	for s := range class {
-		if s.leaf == l {
-			names = append(names, s.name)
+}
+
+// groupClasses are the columns that the block's rows are grouped by, each with
+// those that are equal to it.
+func (b *block) groupClasses() []map[source]bool {
+	if len(list(b.n, "group_sets")) != 1 {
+		return nil
+	}
+	var classes []map[source]bool
+	for _, v := range list(b.n, "group_expressions") {
+		n, _ := v.(node)
+		if from := b.sourceOf(n); from.leaf != nil {
+			classes = append(classes, closure(map[source]bool{from: true}, b.allPairs()))
 		}
 	}
-	if len(names) > 0 {
-		sort.Strings(names)
-		l.use = use{mode: shared, keys: names[:1]}
-	}
+	return classes
 }
 
 // classes are the sets of columns that conditions of the block make equal.
@@ -129,6 +145,9 @@ const (
 	joinCost    = 1.0 // to have them in a hash table
 )
 
+// groupShare guesses how much less groups are than the rows that they are of.
+const groupShare = 0.2
+
 func (d *divider) cost(b *block) float64 {
 	n := float64(len(d.catalog.Workers))
 	total := 0.0
@@ -138,6 +157,10 @@ func (d *divider) cost(b *block) float64 {
 		case driven:
 			total += read
 		case shared:
+			if l.isCut() {
+				total += read * l.use.cuts.excess[l]
+				continue
+			}
 			total += read + moved/n*(sendCost+receiveCost+joinCost)
 		case everything:
 			if l.isEverywhere() {
@@ -148,6 +171,21 @@ func (d *divider) cost(b *block) float64 {
 		}
 	}
 	return total
+}
+
+// costOfGroups is what it costs to put groups together that lie over several
+// fragments.
+func (d *divider) costOfGroups(b *block, s spread) float64 {
+	if len(list(b.n, "group_expressions")) == 0 {
+		return 0
+	}
+	for _, v := range list(b.n, "group_expressions") {
+		n, _ := v.(node)
+		if from := b.sourceOf(n); from.leaf != nil && s.keys[from] {
+			return 0
+		}
+	}
+	return groupShare * d.largest(b) / float64(len(d.catalog.Workers)) * (sendCost + receiveCost)
 }
 
 func (d *divider) largest(b *block) float64 {

@@ -96,8 +96,11 @@ func isDivided(tree node) bool {
 
 // inPlace tells that a fragment reads the leaf's files itself.
 func (l *leaf) inPlace() bool {
-	return l.table != nil && (l.use.mode == driven || l.use.mode == everything && l.isEverywhere())
+	return l.table != nil && (l.use.mode == driven || l.use.mode == everything && l.isEverywhere() || l.isCut())
 }
+
+// isCut tells a table of which each fragment reads the files of its range.
+func (l *leaf) isCut() bool { return l.use.cuts != nil && l.use.cuts.inPlace[l] != nil }
 
 // read makes the view that a leaf's node then names, and returns the stage
 // whose rows it reads, if it does.
@@ -107,10 +110,14 @@ func (d *divider) read(s *Stage, n node, l *leaf, scan *Stage) *Stage {
 	if from == nil {
 		if l.inPlace() {
 			t := StageTable{View: s.tableView(l.table.Name), Table: l.table.Name, Files: l.files, Split: l.use.mode == driven}
-			s.Tables = append(s.Tables, t)
 			if t.Split {
 				s.Kind = Split
 			}
+			if l.isCut() {
+				t.Key, t.Parts = l.use.hashed()[0], l.use.cuts.inPlace[l]
+				s.cutBy(l.use.cuts)
+			}
+			s.Tables = append(s.Tables, t)
 			s.sizes = append(s.sizes, l.bytes())
 			n["table_name"] = t.View
 			return nil
@@ -122,12 +129,18 @@ func (d *divider) read(s *Stage, n node, l *leaf, scan *Stage) *Stage {
 	switch {
 	case r.Own:
 		s.Kind, s.Follow = Follow, from.ID
+	case l.use.cuts != nil:
+		r.Ranged = true
+		s.cutBy(l.use.cuts)
 	case r.Near || len(r.Keys) > 0:
 		s.Kind = Shared
 	}
 	n["table_name"] = s.readView(r)
 	return from
 }
+
+// cutBy makes the stage's fragments read ranges of a key.
+func (s *Stage) cutBy(c *cuts) { s.Kind, s.Cuts = Ranged, c.literals() }
 
 // hashed are the keys as SQL.
 func (u use) hashed() []string {

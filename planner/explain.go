@@ -83,6 +83,8 @@ func (s *Stage) explain() ExplainedStage {
 		switch {
 		case r.Own || r.Near:
 			how = "where they are"
+		case r.Ranged:
+			how = "by ranges of " + r.Keys[0]
 		case len(r.Keys) > 0:
 			how = "by hash of " + strings.Join(r.Keys, ", ")
 		}
@@ -91,28 +93,24 @@ func (s *Stage) explain() ExplainedStage {
 	for _, n := range s.Narrow {
 		e.Narrowed = append(e.Narrowed, fmt.Sprintf("%s.%s within the bounds of stage %d", n.Table.Name, n.Column, n.Stage))
 	}
-	for _, f := range s.Fragments {
-		e.Fragments = append(e.Fragments, s.ExplainFragment(f.Worker, f.Files))
+	for i, f := range s.Fragments {
+		files := map[string][]File{}
+		for _, t := range s.Tables {
+			files[t.View] = t.of(i, f.Files)
+		}
+		e.Fragments = append(e.Fragments, ExplainFragment(f.Worker, files))
 	}
 	return e
 }
 
-// ExplainFragment tells what a fragment reads that has the given share of the
-// stage's split table.
-func (s *Stage) ExplainFragment(worker string, share []File) ExplainedFragment {
+// ExplainFragment tells what a fragment reads, by view.
+func ExplainFragment(worker string, files map[string][]File) ExplainedFragment {
 	e := ExplainedFragment{Worker: worker}
-	add := func(files []File) {
-		for _, f := range files {
+	for _, all := range files {
+		for _, f := range all {
 			e.Files++
 			e.FileRows += f.Rows
 			e.BytesRead += f.Bytes
-		}
-	}
-	for _, t := range s.Tables {
-		if t.Split {
-			add(share)
-		} else {
-			add(t.Files)
 		}
 	}
 	return e
@@ -126,6 +124,8 @@ func (s *Stage) summary() string {
 		return fmt.Sprintf("beside stage %d", s.Follow)
 	case Shared:
 		return "on all workers"
+	case Ranged:
+		return "by ranges of " + s.rangedKey()
 	}
 	if s.Why != "" {
 		return "on one worker: " + s.Why

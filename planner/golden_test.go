@@ -169,6 +169,15 @@ func table(t *testing.T, d *datadriven.TestData) *planner.Table {
 				t.Fatal(err)
 			}
 			x.Files = append(x.Files, file)
+		case "files": // number, bytes of each, column, step: the ith holds i*step to (i+1)*step
+			var n, step int
+			var bytes int64
+			if _, err := fmt.Sscan(f[1]+" "+f[2]+" "+f[4], &n, &bytes, &step); err != nil {
+				t.Fatal(err)
+			}
+			for i := range n {
+				x.Files = append(x.Files, planner.File{Path: fmt.Sprintf("%s/%d.parquet", x.Name, i), Rows: 10, Bytes: bytes, Ranges: stepRanges{x, f[3], i * step, (i + 1) * step}})
+			}
 		}
 	}
 	return x
@@ -202,4 +211,18 @@ func plan(t *testing.T, e duckEngine, c planner.Catalog, d *datadriven.TestData)
 		t.Fatal(err)
 	}
 	return p.String()
+}
+
+// stepRanges knows one column's bounds.
+type stepRanges struct {
+	table    *planner.Table
+	column   string
+	min, max int
+}
+
+func (r stepRanges) Range(i int) planner.Range {
+	if r.table.Columns[i].Name != r.column {
+		return planner.Range{}
+	}
+	return planner.Range{Min: fmt.Sprint(r.min), Max: fmt.Sprint(r.max), NoNulls: r.min > 0}
 }

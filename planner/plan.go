@@ -250,6 +250,10 @@ func (p *Plan) divide(ctx context.Context, q *Query, e Binder, c *Catalog, kept 
 		switch s.Kind {
 		case Split:
 			s.share(c.Workers)
+		case Ranged:
+			for _, w := range c.Workers {
+				s.Fragments = append(s.Fragments, Fragment{Worker: w})
+			}
 		case One:
 			s.Worker = prefer(q.Tables, c.Workers)
 		}

@@ -120,7 +120,7 @@ func (b *block) reductions() {
 		for _, l := range b.leaves {
 			for _, p := range l.equals {
 				m := p[1].leaf
-				if l.table == nil || l.use.mode == driven || m.use.mode == driven || m.unreduced() > l.unreduced() && !m.isTiny() || !m.reduces(l) || isEcho(p) {
+				if l.table == nil || l.use.mode == driven || m.use.mode == driven || l.isCut() || m.isCut() || m.unreduced() > l.unreduced() && !m.isTiny() || !m.reduces(l) || isEcho(p) {
 					continue
 				}
 				share := 0.2 // of a stage's values nothing is known

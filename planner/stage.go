@@ -11,6 +11,7 @@ const (
 	Split                   // one for each worker that has a share of the files of its split table
 	Follow                  // one for each fragment of the stage that it follows, on the same worker
 	Shared                  // one for each worker, with its part of the rows that are dealt out
+	Ranged                  // one for each range of a key, on one worker each
 )
 
 // Stage is a SQL text that fragments run over views.
@@ -25,7 +26,8 @@ type Stage struct {
 	Bounds    []string    // columns whose bounds later stages need
 	Follow    int         // of Follow: the stage
 	Worker    string      // of One: which should run it
-	Fragments []Fragment  // of Split: who reads which files
+	Fragments []Fragment  // of Split: who reads which files; of Ranged: who has which part
+	Cuts      []string    // of Ranged: SQL of the keys at which the parts after the first begin
 
 	columns []Column
 	tree    node
@@ -39,7 +41,9 @@ type Stage struct {
 type StageTable struct {
 	View, Table string
 	Files       []File
-	Split       bool // each fragment reads its share; else each reads all
+	Split       bool     // each fragment reads its share; else each reads all
+	Key         string   // of Ranged: SQL of the column by which a fragment reads the rows of its range
+	Parts       [][]File // with Key: each fragment's files
 }
 
 // Read is the rows of an earlier stage that a stage reads.
@@ -50,6 +54,8 @@ type Read struct {
 	Own   bool     // each fragment reads what the one that it follows kept
 	Near  bool     // each fragment reads what its worker keeps, and its share of what others do
 	Only  string   // the column that is read; empty: all
+
+	Ranged bool // by ranges of the only key, not by its hash
 }
 
 // view is what the stage's rows are called while later stages are planned.
@@ -90,7 +96,7 @@ func (s *Stage) tableView(table string) string {
 // readView notes a read, and returns the name of its view.
 func (s *Stage) readView(r Read) string {
 	for _, known := range s.Reads {
-		if known.Stage == r.Stage && known.Own == r.Own && known.Near == r.Near && known.Only == r.Only && strings.Join(known.Keys, ",") == strings.Join(r.Keys, ",") {
+		if known.Stage == r.Stage && known.Own == r.Own && known.Near == r.Near && known.Only == r.Only && known.Ranged == r.Ranged && strings.Join(known.Keys, ",") == strings.Join(r.Keys, ",") {
 			return known.View
 		}
 	}
@@ -106,7 +112,7 @@ func (s *Stage) readView(r Read) string {
 
 // shrink guesses how much less an aggregation's results are than its rows.
 func (s *Stage) shrink(grouped bool) {
-	if s.bytes *= 0.2; !grouped {
+	if s.bytes *= groupShare; !grouped {
 		s.bytes = 100
 	}
 }

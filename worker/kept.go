@@ -229,7 +229,10 @@ func (k *kept) wanted(read *nodev1.KeptRead) ([]*nodev1.Column, error) {
 // all rows: a partition is not stored.
 func (k *kept) from(read *nodev1.KeptRead) string {
 	sql := " FROM " + k.name
-	if read.GetParts() > 1 {
+	switch {
+	case read.GetFilter() != "":
+		sql += " WHERE " + read.Filter
+	case read.GetParts() > 1:
 		sql += fmt.Sprintf(" WHERE hash(%s) %% %d = %d", strings.Join(read.Keys, ", "), read.Parts, read.Part)
 	}
 	return sql

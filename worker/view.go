@@ -21,7 +21,11 @@ func viewSQL(t *nodev1.TableScan, paths [][]string) string {
 	if len(parts) == 0 {
 		parts = []string{emptySelect(t)}
 	}
-	return "CREATE TEMP VIEW " + duck.Ident(t.View) + " AS " + strings.Join(parts, " UNION ALL ")
+	rows := strings.Join(parts, " UNION ALL ")
+	if t.Filter != "" {
+		rows = "SELECT * FROM (" + rows + ") WHERE " + t.Filter
+	}
+	return "CREATE TEMP VIEW " + duck.Ident(t.View) + " AS " + rows
 }
 
 func selectGroup(t *nodev1.TableScan, g *nodev1.FileGroup, paths []string) string {

@@ -1063,10 +1063,11 @@ type KeptRead struct {
 	Stage         int32                  `protobuf:"varint,2,opt,name=stage,proto3" json:"stage,omitempty"`
 	Number        int32                  `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"`
 	Attempt       int32                  `protobuf:"varint,4,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	Keys          []string               `protobuf:"bytes,5,rep,name=keys,proto3" json:"keys,omitempty"`    // SQL over the kept columns; rows are dealt out by their hash
-	Parts         int32                  `protobuf:"varint,6,opt,name=parts,proto3" json:"parts,omitempty"` // how many parts there are; 0 reads all rows
-	Part          int32                  `protobuf:"varint,7,opt,name=part,proto3" json:"part,omitempty"`   // which of them, from 0
-	Only          string                 `protobuf:"bytes,8,opt,name=only,proto3" json:"only,omitempty"`    // the column that is read; empty reads all
+	Keys          []string               `protobuf:"bytes,5,rep,name=keys,proto3" json:"keys,omitempty"`     // SQL over the kept columns; rows are dealt out by their hash
+	Parts         int32                  `protobuf:"varint,6,opt,name=parts,proto3" json:"parts,omitempty"`  // how many parts there are; 0 reads all rows
+	Part          int32                  `protobuf:"varint,7,opt,name=part,proto3" json:"part,omitempty"`    // which of them, from 0
+	Only          string                 `protobuf:"bytes,8,opt,name=only,proto3" json:"only,omitempty"`     // the column that is read; empty reads all
+	Filter        string                 `protobuf:"bytes,9,opt,name=filter,proto3" json:"filter,omitempty"` // SQL over the kept columns that the rows meet; empty reads all
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1153,6 +1154,13 @@ func (x *KeptRead) GetPart() int32 {
 func (x *KeptRead) GetOnly() string {
 	if x != nil {
 		return x.Only
+	}
+	return ""
+}
+
+func (x *KeptRead) GetFilter() string {
+	if x != nil {
+		return x.Filter
 	}
 	return ""
 }
@@ -1433,6 +1441,7 @@ type TableScan struct {
 	View          string                 `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
 	Columns       []*Column              `protobuf:"bytes,2,rep,name=columns,proto3" json:"columns,omitempty"`
 	Groups        []*FileGroup           `protobuf:"bytes,3,rep,name=groups,proto3" json:"groups,omitempty"`
+	Filter        string                 `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"` // SQL over the columns that the rows meet; empty reads all
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1486,6 +1495,13 @@ func (x *TableScan) GetGroups() []*FileGroup {
 		return x.Groups
 	}
 	return nil
+}
+
+func (x *TableScan) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
 }
 
 type Column struct {
@@ -1797,7 +1813,7 @@ const file_node_v1_node_proto_rawDesc = "" +
 	"\tKeptShare\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12%\n" +
-	"\x04read\x18\x03 \x01(\v2\x11.node.v1.KeptReadR\x04read\"\xbf\x01\n" +
+	"\x04read\x18\x03 \x01(\v2\x11.node.v1.KeptReadR\x04read\"\xd7\x01\n" +
 	"\bKeptRead\x12\x19\n" +
 	"\bquery_id\x18\x01 \x01(\tR\aqueryId\x12\x14\n" +
 	"\x05stage\x18\x02 \x01(\x05R\x05stage\x12\x16\n" +
@@ -1806,7 +1822,8 @@ const file_node_v1_node_proto_rawDesc = "" +
 	"\x04keys\x18\x05 \x03(\tR\x04keys\x12\x14\n" +
 	"\x05parts\x18\x06 \x01(\x05R\x05parts\x12\x12\n" +
 	"\x04part\x18\a \x01(\x05R\x04part\x12\x12\n" +
-	"\x04only\x18\b \x01(\tR\x04only\"<\n" +
+	"\x04only\x18\b \x01(\tR\x04only\x12\x16\n" +
+	"\x06filter\x18\t \x01(\tR\x06filter\"<\n" +
 	"\vKeepRequest\x12-\n" +
 	"\bfragment\x18\x01 \x01(\v2\x11.node.v1.FragmentR\bfragment\"\xd0\x01\n" +
 	"\fKeepResponse\x12)\n" +
@@ -1823,11 +1840,12 @@ const file_node_v1_node_proto_rawDesc = "" +
 	"\x03max\x18\x03 \x01(\tR\x03max\"(\n" +
 	"\vHoldRequest\x12\x19\n" +
 	"\bquery_id\x18\x01 \x01(\tR\aqueryId\"\x0e\n" +
-	"\fHoldResponse\"v\n" +
+	"\fHoldResponse\"\x8e\x01\n" +
 	"\tTableScan\x12\x12\n" +
 	"\x04view\x18\x01 \x01(\tR\x04view\x12)\n" +
 	"\acolumns\x18\x02 \x03(\v2\x0f.node.v1.ColumnR\acolumns\x12*\n" +
-	"\x06groups\x18\x03 \x03(\v2\x12.node.v1.FileGroupR\x06groups\"0\n" +
+	"\x06groups\x18\x03 \x03(\v2\x12.node.v1.FileGroupR\x06groups\x12\x16\n" +
+	"\x06filter\x18\x04 \x01(\tR\x06filter\"0\n" +
 	"\x06Column\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\"U\n" +
