@@ -20,7 +20,7 @@ func TestExplain(t *testing.T) {
 		write(t, c, "t", i*100, 100)
 		check(t, c.Flush(t.Context(), "t"))
 	}
-	const query = "SELECT id, count(*) FROM t GROUP BY id ORDER BY id"
+	const query = "SELECT upper(id) AS name, count(*) FROM t GROUP BY name ORDER BY name"
 	answer, err := rows(t, c, query, nil)
 	check(t, err)
 	for _, x := range []struct {

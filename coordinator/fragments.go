@@ -48,11 +48,8 @@ const fragmentTries = 3
 func (e *execution) message(f *fragment, number int) (*nodev1.Fragment, error) {
 	m := &nodev1.Fragment{QueryId: e.id, Stage: int32(f.stage.ID), Number: int32(f.number), Attempt: int32(number), Sql: f.stage.SQL, Bounds: f.stage.Bounds}
 	for _, t := range f.stage.Tables {
-		s := e.views[t.Table].scan(f.files[t.View])
+		s := f.scan(t, e.views[t.Table])
 		s.View = t.View
-		if t.Key != "" {
-			s.Filter = f.stage.Within(t.Key, f.number)
-		}
 		m.Tables = append(m.Tables, s)
 	}
 	for _, r := range f.stage.Reads {
@@ -63,6 +60,21 @@ func (e *execution) message(f *fragment, number int) (*nodev1.Fragment, error) {
 		m.Reads = append(m.Reads, read)
 	}
 	return m, nil
+}
+
+// scan is what the fragment reads of a table. Of a table of ranges the files
+// at the edges hold rows of other fragments, too.
+func (f *fragment) scan(t planner.StageTable, v *tableView) *nodev1.TableScan {
+	if t.Key == "" {
+		return v.scan(f.files[t.View])
+	}
+	part := t.Parts[f.number]
+	s, edges := v.scan(part.Inside), v.scan(part.Edges)
+	for _, g := range edges.Groups {
+		g.Filter = f.stage.Within(t.Key, f.number)
+	}
+	s.Groups = append(s.Groups, edges.Groups...)
+	return s
 }
 
 // read tells a fragment where the rows of an earlier stage are.
@@ -124,13 +136,7 @@ func (e *execution) make(s *stageRun) {
 	add := func(worker string, split []planner.File) *fragment {
 		f := &fragment{home: worker, stage: s, number: len(s.fragments), worker: worker, files: map[string][]planner.File{}, running: map[int]*attempt{}}
 		for _, t := range s.Tables {
-			f.files[t.View] = t.Files
-			switch {
-			case t.Split:
-				f.files[t.View] = split
-			case t.Key != "":
-				f.files[t.View] = t.Parts[f.number]
-			}
+			f.files[t.View] = t.Of(f.number, split)
 		}
 		s.fragments = append(s.fragments, f)
 		return f

@@ -24,7 +24,7 @@ type insert struct {
 	query   string        // gives the columns, with their types
 	rows    *valueRows    // of query, where it is a list of VALUES with parameters
 	q       *parsed       // query
-	free    bool          // rows reads no table
+	free    bool          // rows holds no query
 	params  *arrow.Schema
 }
 
@@ -151,7 +151,7 @@ func (c *Coordinator) bindInsert(ctx context.Context, in *insert, p *ddlParser, 
 			return err
 		}
 		if in.rows = readValues(p.tokens, in.columns); in.rows != nil {
-			query = in.rows.text(nil)
+			query = in.rows.text()
 		}
 	}
 	if in.rows != nil {
@@ -191,11 +191,16 @@ func (c *Coordinator) bindInsert(ctx context.Context, in *insert, p *ddlParser, 
 
 // bindValues binds rows of values. What reads no table is bound and run here.
 func (c *Coordinator) bindValues(ctx context.Context, in *insert, query string) (err error) {
-	if in.q, err = c.parseText(ctx, query); err != nil {
-		return withoutPlace(err)
+	if in.query, in.free = query, in.rows.plain; !in.free {
+		if in.q, err = c.parseText(ctx, query); err != nil {
+			return withoutPlace(err)
+		}
+		in.free = !in.rows.nested && len(in.q.Tables) == 0 && in.q.text == query
 	}
-	in.query, in.free = query, len(in.q.Tables) == 0 && in.q.text == query
-	if in.free {
+	switch {
+	case in.free && in.rows.paramsMax() == 0:
+		in.params = noParams // what is wrong with a value is told when it is stored
+	case in.free:
 		conn, err := c.DB.Conn(ctx)
 		if err != nil {
 			return err
@@ -207,7 +212,7 @@ func (c *Coordinator) bindValues(ctx context.Context, in *insert, query string) 
 		}
 		defer p.Close()
 		in.params = p.Params()
-	} else {
+	default:
 		st, err := c.describe(ctx, in.q)
 		if err != nil {
 			return withoutPlace(err)

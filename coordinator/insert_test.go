@@ -36,6 +36,7 @@ func TestInsert(t *testing.T) {
 	execute(t, c, "INSERT INTO t (a, b) SELECT 60, E'tab\\t' FROM range(3)", 3)
 	execute(t, c, "INSERT INTO t (a, b) VALUES (70, $$dollar$$)", 1)
 	execute(t, c, "INSERT INTO t SELECT * FROM t WHERE false", 0)
+	execute(t, c, "INSERT INTO t (a, b) VALUES (80, (SELECT max(b) FROM t WHERE a = 1)), (81, (SELECT string_agg(x, '') FROM unnest(['p', 'q']) u(x)))", 2)
 	got, err := rows(t, c, "SELECT a, b, c, d, CAST(l AS VARCHAR), s.y FROM t WHERE a < 60 ORDER BY a", nil)
 	check(t, err)
 	want := "[[1 one 1.5 2024-01-02T00:00:00 [1, 2] z] [2 (null) (null) 2024-01-03T04:05:06 [] (null)] [3 it's; (x) (null) (null) (null) (null)] " +
@@ -43,7 +44,7 @@ func TestInsert(t *testing.T) {
 	if s := sprint(got); s != want {
 		t.Errorf("got  %s\nwant %s", s, want)
 	}
-	if got := one(t, c, "SELECT string_agg(b, ',' ORDER BY a) FROM t WHERE a >= 60"); got != "tab\t,tab\t,tab\t,dollar" {
+	if got := one(t, c, "SELECT string_agg(b, ',' ORDER BY a) FROM t WHERE a >= 60"); got != "tab\t,tab\t,tab\t,dollar,one,pq" {
 		t.Errorf("got %q", got)
 	}
 }

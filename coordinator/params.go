@@ -53,6 +53,10 @@ func paramExpr(a arrow.Array) (string, error) {
 		return textExpr(a.Value(0))
 	case *array.LargeString:
 		return textExpr(a.Value(0))
+	case *array.StringView:
+		return textExpr(a.Value(0))
+	case *array.BinaryView:
+		return blob(a.Value(0)), nil
 	case *array.Boolean:
 		return strconv.FormatBool(a.Value(0)), nil
 	case *array.Float32:
@@ -76,39 +80,11 @@ func paramExpr(a arrow.Array) (string, error) {
 	if d, ok := a.DataType().(arrow.DecimalType); ok {
 		return cast(a.ValueStr(0), fmt.Sprintf("DECIMAL(%d,%d)", d.GetPrecision(), d.GetScale())), nil
 	}
+	if e, ok, err := compoundExpr(a); ok || err != nil {
+		return e, err
+	}
 	return "", fault.Newf(fault.Unimplemented, "values of type %s cannot be bound; cast them to text", a.DataType())
 }
-
-// nullExpr is a NULL of the type that other values of it have, so that all rows
-// of parameters give results of one type.
-func nullExpr(t arrow.DataType) string {
-	switch t := t.(type) {
-	case *arrow.DictionaryType:
-		return nullExpr(t.ValueType)
-	case *arrow.TimestampType:
-		return nullOf(timestampName(t))
-	case arrow.DecimalType:
-		return nullOf(fmt.Sprintf("DECIMAL(%d,%d)", t.GetPrecision(), t.GetScale()))
-	}
-	switch t.ID() {
-	case arrow.STRING, arrow.LARGE_STRING:
-		return nullOf("VARCHAR")
-	case arrow.BINARY, arrow.LARGE_BINARY, arrow.FIXED_SIZE_BINARY:
-		return nullOf("BLOB")
-	case arrow.BOOL:
-		return nullOf("BOOLEAN")
-	case arrow.FLOAT32:
-		return nullOf("FLOAT")
-	case arrow.FLOAT64:
-		return nullOf("DOUBLE")
-	}
-	if name, ok := paramTypes[t.ID()]; ok {
-		return nullOf(name)
-	}
-	return "NULL"
-}
-
-func nullOf(t string) string { return "CAST(NULL AS " + t + ")" }
 
 // paramTypes are the types whose printed form DuckDB casts back.
 var paramTypes = map[arrow.Type]string{
@@ -153,14 +129,4 @@ func timestampExpr(a *array.Timestamp) string {
 		value += "+00"
 	}
 	return cast(value, timestampName(t))
-}
-
-func timestampName(t *arrow.TimestampType) string {
-	switch {
-	case t.TimeZone != "":
-		return "TIMESTAMP WITH TIME ZONE"
-	case t.Unit == arrow.Nanosecond:
-		return "TIMESTAMP_NS"
-	}
-	return "TIMESTAMP"
 }

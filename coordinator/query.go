@@ -51,6 +51,9 @@ type parsed struct {
 // the text that was read.
 func (q *parsed) place(err error) error {
 	var p *planner.Error
+	if fault.Details(err)["line"] != "" {
+		return err // has it
+	}
 	if q.text != q.sql && errors.As(err, &p) {
 		return statementError(q.sql, &planner.Error{Reason: p.Reason, Message: p.Message, Offset: -1})
 	}
@@ -270,7 +273,7 @@ func (c *Coordinator) plan(ctx context.Context, q *parsed, params arrow.RecordBa
 	b := &binder{engine: c.engine}
 	defer b.close()
 	plan, err := q.Plan(ctx, b, catalog, exprs)
-	if err == nil {
+	if err == nil && q.text == q.sql { // else the text holds rows of the catalog
 		c.plans.put(key, plan, views)
 	}
 	return plan, views, err

@@ -4,6 +4,7 @@ package coordinator
 
 import (
 	"context"
+	"regexp"
 	"strings"
 
 	"skein/internal/duck"
@@ -19,9 +20,15 @@ const (
 	schemasQuery   = `SELECT database_name, schema_name, true AS "current" FROM duckdb_schemas() ORDER BY 1, 2`
 )
 
+// mayBeShow finds the statements that asQuery looks at.
+var mayBeShow = regexp.MustCompile(`(?is)^(?:\s|;|--[^\n]*\n|/\*.*?\*/)*(?:show|pragma|savepoint|release|rollback)\b`)
+
 // asQuery turns a SHOW or PRAGMA that reads the catalog into a query; other
 // statements stay as they are.
 func (c *Coordinator) asQuery(ctx context.Context, sql string) (string, error) {
+	if !mayBeShow.MatchString(sql) {
+		return sql, nil
+	}
 	p := &ddlParser{tokens: tokenize(sql)}
 	switch {
 	case p.words("SHOW"):
@@ -151,9 +158,14 @@ func (c *Coordinator) tableInfo(ctx context.Context, table string) (string, erro
 		return "", err
 	}
 	name = meta.FoldName(name)
-	if _, err := c.Meta.Table(ctx, name); err != nil {
+	t, err := c.Meta.Table(ctx, name)
+	if err != nil {
 		return "", unknownTable(name, err)
 	}
-	return `SELECT CAST(column_index - 1 AS INTEGER) AS cid, column_name AS "name", data_type AS "type", NOT is_nullable AS "notnull", column_default AS dflt_value, false AS pk FROM duckdb_columns() WHERE table_name = ` +
-		duck.Literal(name) + ` ORDER BY 1`, nil
+	var rows []systemRow
+	for i, col := range t.Schema().Columns {
+		rows = append(rows, systemRow{"cid": i, "name": col.Name, "type": col.Type.SQL(), "notnull": false, "pk": false})
+	}
+	query, err := rowsQuery([][]string{{"cid", "INTEGER"}, {"name", "VARCHAR"}, {"type", "VARCHAR"}, {"notnull", "BOOLEAN"}, {"dflt_value", "VARCHAR"}, {"pk", "BOOLEAN"}}, rows)
+	return query + " ORDER BY 1", err
 }

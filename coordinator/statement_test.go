@@ -210,7 +210,34 @@ func TestParametersKeepTheirValue(t *testing.T) {
 		{&arrow.Decimal128Type{Precision: 38, Scale: 2}, func(b array.Builder) {
 			b.(*array.Decimal128Builder).Append(decimal128.New(0, 12345))
 		}, "DECIMAL(38,2)", "123.45"},
-		{arrow.BinaryTypes.String, func(b array.Builder) { b.AppendNull() }, `"NULL"`, "(null)"},
+		{arrow.BinaryTypes.String, func(b array.Builder) { b.AppendNull() }, "VARCHAR", "(null)"},
+		{arrow.PrimitiveTypes.Int64, func(b array.Builder) { b.AppendNull() }, "BIGINT", "(null)"},
+		{&arrow.Decimal128Type{Precision: 10, Scale: 2}, func(b array.Builder) { b.AppendNull() }, "DECIMAL(10,2)", "(null)"},
+		{arrow.FixedWidthTypes.Timestamp_us, func(b array.Builder) { b.AppendNull() }, "TIMESTAMP WITH TIME ZONE", "(null)"},
+		{arrow.Null, func(b array.Builder) { b.AppendNull() }, `"NULL"`, "(null)"},
+		{arrow.BinaryTypes.StringView, func(b array.Builder) { b.(*array.StringViewBuilder).Append("view") }, "VARCHAR", "view"},
+		{arrow.FixedWidthTypes.Duration_us, func(b array.Builder) { b.(*array.DurationBuilder).Append(90_000_001) }, "INTERVAL", "00:01:30.000001"},
+		{arrow.FixedWidthTypes.MonthDayNanoInterval, func(b array.Builder) {
+			b.(*array.MonthDayNanoIntervalBuilder).Append(arrow.MonthDayNanoInterval{Months: 14, Days: -3, Nanoseconds: 5_000})
+		}, "INTERVAL", "1 year 2 months -3 days 00:00:00.000005"},
+		{arrow.ListOf(arrow.PrimitiveTypes.Int32), func(b array.Builder) {
+			l := b.(*array.ListBuilder)
+			l.Append(true)
+			l.ValueBuilder().(*array.Int32Builder).AppendValues([]int32{1, 0, 3}, []bool{true, false, true})
+		}, "INTEGER[]", "[1, NULL, 3]"},
+		{arrow.ListOf(arrow.BinaryTypes.String), func(b array.Builder) { b.(*array.ListBuilder).Append(true) }, "VARCHAR[]", "[]"},
+		{arrow.StructOf(arrow.Field{Name: "it's", Type: arrow.PrimitiveTypes.Int64}, arrow.Field{Name: "b", Type: arrow.ListOf(arrow.BinaryTypes.String)}), func(b array.Builder) {
+			s := b.(*array.StructBuilder)
+			s.Append(true)
+			s.FieldBuilder(0).(*array.Int64Builder).Append(7)
+			s.FieldBuilder(1).AppendNull()
+		}, `STRUCT("it's" BIGINT, b VARCHAR[])`, "{'it\\'s': 7, 'b': NULL}"},
+		{arrow.MapOf(arrow.BinaryTypes.String, arrow.PrimitiveTypes.Float64), func(b array.Builder) {
+			m := b.(*array.MapBuilder)
+			m.Append(true)
+			m.KeyBuilder().(*array.StringBuilder).Append("k")
+			m.ItemBuilder().(*array.Float64Builder).Append(0.5)
+		}, "MAP(VARCHAR, DOUBLE)", "{k=0.5}"},
 	} {
 		b := array.NewBuilder(memory.DefaultAllocator, p.t)
 		p.put(b)

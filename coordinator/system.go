@@ -66,7 +66,7 @@ func (x *expansion) expand(sql string) (string, error) {
 	if !decodes(doc, &tree) || tree["error"] == true {
 		return sql, nil // the planner tells what is wrong
 	}
-	w := &systemWalk{x: x, sql: sql, tokens: tokenize(sql).list, ctes: map[string]bool{}, catalogOnly: true}
+	w := &systemWalk{x: x, sql: sql, tokens: tokenize(sql).list, ctes: map[string]bool{}, schemas: map[string]bool{}, catalogOnly: true}
 	w.survey(tree)
 	if err := w.visit(tree); err != nil {
 		return "", err
@@ -90,6 +90,7 @@ type systemWalk struct {
 	sql         string
 	tokens      []token
 	ctes        map[string]bool // names of common table expressions
+	schemas     map[string]bool // that hold the relations; "" is that of tables
 	catalogOnly bool            // the statement names no table but system relations
 	splices     []splice
 }
@@ -111,8 +112,10 @@ func (w *systemWalk) survey(v any) {
 				}
 			}
 		}
-		if text(v, "type") == "BASE_TABLE" && systemSchema(text(v, "schema_name")) == "" {
-			w.catalogOnly = false
+		if text(v, "type") == "BASE_TABLE" {
+			schema := systemSchema(text(v, "schema_name"))
+			w.schemas[schema] = true
+			w.catalogOnly = w.catalogOnly && schema != ""
 		}
 		for _, e := range v {
 			w.survey(e)
@@ -173,7 +176,12 @@ func (w *systemWalk) baseTable(n systemTree) error {
 	if err != nil || view == "" {
 		return err
 	}
-	return w.relation(n, name, view, false)
+	query, err := w.x.within(view)
+	if err != nil {
+		return err
+	}
+	w.relation(n, name, query, false)
+	return nil
 }
 
 func (w *systemWalk) tableFunction(n, f systemTree) error {
@@ -182,44 +190,52 @@ func (w *systemWalk) tableFunction(n, f systemTree) error {
 	if err != nil || query == "" {
 		return err
 	}
-	return w.relation(n, name, query, true)
+	w.relation(n, name, query, true)
+	return nil
 }
 
 // relation replaces a reference in a FROM.
-func (w *systemWalk) relation(n systemTree, name, query string, called bool) error {
+func (w *systemWalk) relation(n systemTree, name, query string, called bool) {
 	first, end, ok := w.name(n)
 	if ok && called {
 		end, ok = w.arguments(end)
 	}
 	if !ok {
-		return nil
-	}
-	query, err := w.x.within(query)
-	if err != nil {
-		return err
+		return
 	}
 	query = "(" + query + ")"
 	if text(n, "alias") == "" {
 		query += " AS " + duck.Ident(name)
 	}
-	if first > 0 && slices.Contains([]string{"DESCRIBE", "DESC", "SHOW", "SUMMARIZE", "TABLE"}, strings.ToUpper(w.tokens[first-1].text)) && w.tokens[first-1].kind == 'w' {
-		query = "SELECT * FROM " + query
+	from := w.tokens[first].from
+	if first > 0 && w.tokens[first-1].kind == 'w' {
+		switch before := strings.ToUpper(w.tokens[first-1].text); before {
+		case "TABLE":
+			from = w.tokens[first-1].from
+			query = "SELECT * FROM " + query
+		case "DESCRIBE", "DESC", "SHOW", "SUMMARIZE":
+			query = "SELECT * FROM " + query
+		}
 	}
-	w.splices = append(w.splices, splice{w.tokens[first].from, w.tokens[end-1].to, query})
-	return nil
+	w.splices = append(w.splices, splice{from, w.tokens[end-1].to, query})
 }
 
 // within expands the query that stands for a reference.
 func (x *expansion) within(query string) (string, error) {
-	if x.bytes += len(query); x.bytes > systemBytesMax {
-		return "", fault.Newf(fault.TooLarge, "the catalog's rows that the statement reads have more than %d MiB; SHOW TABLES and DESCRIBE table read less", systemBytesMax>>20)
-	}
-	if x.depth == systemDepthMax || strings.HasPrefix(query, rowsPrefix) {
+	if x.depth == systemDepthMax {
 		return query, nil
 	}
 	x.depth++
 	defer func() { x.depth-- }()
 	return x.expand(query)
+}
+
+// count bounds what the statement reads of the catalog.
+func (x *expansion) count(query string) error {
+	if x.bytes += len(query); x.bytes > systemBytesMax {
+		return fault.Newf(fault.TooLarge, "the catalog's rows that the statement reads have more than %d MiB; SHOW TABLES and DESCRIBE table read less", systemBytesMax>>20)
+	}
+	return nil
 }
 
 // name finds the tokens of the dotted name at a node's place.
@@ -304,7 +320,7 @@ func (w *systemWalk) column(n systemTree, item bool) {
 		skip = 1
 	}
 	schema, _ := parts[skip].(string)
-	if systemSchema(schema) == "" || len(parts) < skip+3 || end-first < 2*(skip+1) {
+	if schema = systemSchema(schema); schema == "" || !w.schemas[schema] || len(parts) < skip+3 || end-first < 2*(skip+1) {
 		return
 	}
 	w.splices = append(w.splices, splice{w.tokens[first].from, w.tokens[first+2*(skip+1)].from, ""})

@@ -59,6 +59,7 @@ func TestSystemRelations(t *testing.T) {
 		"PRAGMA database_list":                                                                   "[[1 skein (null)]]",
 		"SELECT column_name FROM (DESCRIBE information_schema.schemata) LIMIT 2":                 "[[catalog_name] [schema_name]]",
 		`SELECT "skein"."main"."hosts"."k" FROM "skein"."main"."hosts" WHERE "hosts"."name" = 'other'`: "[[2]]",
+		"SELECT information_schema.a.b FROM (SELECT {'a': {'b': 7}} AS information_schema) x":          "[[7]]",
 		"SELECT 'information_schema.tables' AS x":                                                      "[[information_schema.tables]]",
 	} {
 		got, err := rows(t, c, sql, nil)
@@ -70,8 +71,16 @@ func TestSystemRelations(t *testing.T) {
 			t.Errorf("%s: prepared: %v", sql, err)
 		}
 	}
-	if got, err := rows(t, c, "DESCRIBE information_schema.schemata", nil); err != nil || len(got) != 7 {
-		t.Errorf("described: %v, %v", got, err)
+	for sql, want := range map[string]int{
+		"DESCRIBE information_schema.schemata": 7, "DESCRIBE TABLE information_schema.schemata": 7, "SHOW information_schema.schemata": 7,
+		"SUMMARIZE information_schema.schemata": 7, "TABLE information_schema.schemata": 1, "FROM information_schema.schemata": 1,
+	} {
+		if got, err := rows(t, c, sql, nil); err != nil || len(got) != want {
+			t.Errorf("%s: %v, %v", sql, got, err)
+		}
+	}
+	if _, err := c.Prepare(t.Context(), "SELECT nothing(1)"); err == nil || strings.Count(err.Error(), "(line 1") != 1 {
+		t.Errorf("a place that is told twice: %v", err)
 	}
 	st, err := c.Prepare(t.Context(), "SELECT current_database(), current_setting('timezone') FROM information_schema.tables WHERE table_name = ?")
 	check(t, err)

@@ -99,7 +99,7 @@ func (x *expansion) function(name string, tree systemTree) (string, error) {
 		return "", nil
 	}
 	if literal, ok := x.rows[name]; ok {
-		return literal, nil
+		return literal, x.count(literal)
 	}
 	literal, err := x.literal(name, rows)
 	if err == nil {
@@ -108,38 +108,90 @@ func (x *expansion) function(name string, tree systemTree) (string, error) {
 	return literal, err
 }
 
-// rowsPrefix begins the queries of literal.
-const rowsPrefix = "SELECT unnest(from_json("
-
 // literal is a query that gives a base relation's rows.
 func (x *expansion) literal(name string, rows func(*systemCatalog) []systemRow) (string, error) {
 	columns, err := x.c.engine.table(x.ctx, "SELECT column_name, column_type FROM (DESCRIBE FROM "+name+"())")
 	if err != nil {
 		return "", err
 	}
-	data := []byte("[]")
+	var all []systemRow
 	switch {
 	case engineFunctions[name]:
-		all, err := x.c.engine.table(x.ctx, "SELECT CAST(to_json(list(r)) AS VARCHAR) FROM "+name+"() r")
+		told, err := x.c.engine.table(x.ctx, "SELECT CAST(to_json(list(r)) AS VARCHAR) FROM "+name+"() r")
 		if err != nil {
 			return "", err
 		}
-		data = []byte(all[0][0])
+		if err := json.Unmarshal([]byte(told[0][0]), &all); err != nil {
+			return "", fmt.Errorf("%s: %w", name, err)
+		}
 	case rows != nil:
 		catalog, err := x.c.readSystemCatalog(x.ctx)
 		if err != nil {
 			return "", err
 		}
-		if data, err = json.Marshal(append([]systemRow{}, rows(catalog)...)); err != nil {
-			return "", fmt.Errorf("catalog: %w", err)
-		}
+		all = rows(catalog)
 	}
-	types := make([]string, len(columns))
+	query, err := rowsQuery(columns, all)
+	if err != nil {
+		return "", err
+	}
+	return query, x.count(query)
+}
+
+// rowsQuery is a query that gives rows: what differs between them as one
+// literal of JSON, which DuckDB reads faster than a list of values, and what is
+// the same in all as constants.
+func rowsQuery(columns [][]string, rows []systemRow) (string, error) {
+	items, types := make([]string, len(columns)), []string{}
+	short := make([]systemRow, len(rows))
+	for i := range short {
+		short[i] = systemRow{}
+	}
 	for i, col := range columns {
-		types[i] = fmt.Sprintf("%q: %q", col[0], col[1])
+		value, name := "NULL", col[0]
+		if constant, ok := sameInAll(rows, name); !ok {
+			key := strconv.Itoa(i)
+			value = "r." + duck.Ident(key)
+			types = append(types, fmt.Sprintf("%q: %q", key, col[1]))
+			for j, r := range rows {
+				if v := r[name]; v != nil {
+					short[j][key] = v
+				}
+			}
+		} else if constant != nil {
+			value = duck.Literal(fmt.Sprint(constant))
+		}
+		items[i] = "CAST(" + value + " AS " + col[1] + ") AS " + duck.Ident(name)
 	}
-	structure := "[{" + strings.Join(types, ", ") + "}]"
-	return fmt.Sprintf(rowsPrefix+"%s, %s), max_depth := 2)", duck.Literal(string(data)), duck.Literal(structure)), nil
+	query := "SELECT " + strings.Join(items, ", ")
+	switch {
+	case len(rows) == 0:
+		return query + " WHERE false", nil
+	case len(types) == 0: // then there is one, or they are all the same
+		return query + " FROM range(" + strconv.Itoa(len(rows)) + ")", nil
+	}
+	data, err := json.Marshal(short)
+	if err != nil {
+		return "", fmt.Errorf("catalog: %w", err)
+	}
+	return query + " FROM (SELECT unnest(from_json(" + duck.Literal(string(data)) + ", " + duck.Literal("[{"+strings.Join(types, ", ")+"}]") + ")) AS r)", nil
+}
+
+// sameInAll is the value of a column if all rows have the same plain one; nil
+// is NULL.
+func sameInAll(rows []systemRow, column string) (value any, ok bool) {
+	for i, r := range rows {
+		switch r[column].(type) {
+		case nil, string, bool, int, int64, float64:
+		default:
+			return nil, false
+		}
+		if i > 0 && r[column] != value {
+			return nil, false
+		}
+		value = r[column]
+	}
+	return value, true
 }
 
 // systemCatalog is the catalog at one moment.

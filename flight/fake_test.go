@@ -73,6 +73,10 @@ func newCoord() *coord {
 			"CREATE TABLE t (x INT)":   {},
 			"INSERT INTO t VALUES (?)": {params: p, changed: 2},
 			"INSERT unknown (?)":       {params: p, changed: -1},
+			"SET timezone = 'UTC'":     {},
+			"SET timezone = 'CET'":     {fail: fault.New(fault.Unimplemented, "only UTC")},
+			"SET digits = '3'":         {},
+			"RESET timezone":           {},
 			"DROP TABLE missing":       {fail: fault.New(fault.NotFound, "table missing not found")},
 		},
 		schemas: map[string]*arrow.Schema{},
@@ -109,11 +113,17 @@ func (c *coord) Query(_ context.Context, sql string, params arrow.RecordBatch) (
 }
 
 func (c *coord) Execute(_ context.Context, sql string, params arrow.RecordBatch) (int64, error) {
-	a := c.statements[sql]
+	a, known := c.statements[sql]
 	if a.fail != nil {
 		return 0, a.fail
 	}
+	if !known {
+		return 0, fault.New(fault.InvalidArgument, "unknown statement")
+	}
 	c.note(sql, params)
+	if params != nil && a.changed > 0 {
+		return a.changed * params.NumRows(), nil
+	}
 	return a.changed, nil
 }
 

@@ -15,6 +15,12 @@ import (
 // rows or none. Of its options "id" and "time" name the columns of a table
 // that is made, the others are properties of it.
 func (s *sqlServer) DoPutCommandStatementIngest(ctx context.Context, c flightsql.StatementIngest, rows arrowflight.MessageReader) (int64, error) {
+	if id := c.GetTransactionId(); len(id) > 0 {
+		if err := s.transactions.check(id); err != nil {
+			return 0, err
+		}
+		return 0, noChanges()
+	}
 	in, err := ingestOf(c)
 	if err != nil {
 		return 0, err
@@ -27,9 +33,6 @@ func (s *sqlServer) DoPutCommandStatementIngest(ctx context.Context, c flightsql
 }
 
 func ingestOf(c flightsql.StatementIngest) (in coordinator.Ingest, err error) {
-	if err := noTransaction(c.GetTransactionId()); err != nil {
-		return in, err
-	}
 	if c.GetTemporary() {
 		return in, fault.New(fault.Unimplemented, "temporary tables are not supported: ingest into a table")
 	}

@@ -128,7 +128,7 @@ func TestIngestErrors(t *testing.T) {
 		code fault.Code
 	}{
 		"temporary":   {&flightsql.ExecuteIngestOpts{Table: "t", Temporary: true}, fault.Unimplemented},
-		"transaction": {&flightsql.ExecuteIngestOpts{Table: "t", TransactionId: []byte("x")}, fault.InvalidArgument},
+		"transaction": {&flightsql.ExecuteIngestOpts{Table: "t", TransactionId: []byte("x")}, fault.NotFound},
 		"catalog":     {&flightsql.ExecuteIngestOpts{Table: "t", Catalog: &other}, fault.NotFound},
 		"schema":      {&flightsql.ExecuteIngestOpts{Table: "t", Schema: &other}, fault.NotFound},
 		"exists":      {&flightsql.ExecuteIngestOpts{Table: "exists"}, fault.AlreadyExists},

@@ -132,28 +132,25 @@ func (s *sqlServer) DoPutPreparedStatementUpdate(ctx context.Context, u flightsq
 	return s.execute(ctx, p, params)
 }
 
-// execute runs p once, or once for each row if it has parameters.
+// execute runs p, for all rows of values at once: they take effect together.
 func (s *sqlServer) execute(ctx context.Context, p *prepared, params []arrow.RecordBatch) (changed int64, err error) {
 	n := paramCount(p.statement)
-	if n == 0 {
+	switch {
+	case n == 0:
 		return s.coord.Execute(ctx, p.sql, nil)
-	}
-	if params == nil {
+	case params == nil:
 		return 0, missingParams(n)
+	case len(params) == 0:
+		return 0, nil
+	case len(params) == 1:
+		return s.coord.Execute(ctx, p.sql, params[0])
 	}
-	known := true
-	for row := range rowsOf(params) {
-		c, err := s.coord.Execute(ctx, p.sql, row)
-		if err != nil {
-			return 0, err
-		}
-		known = known && c >= 0
-		changed += c
+	all, err := batch.Concat(params[0].Schema(), params)
+	if err != nil {
+		return 0, fault.Wrap(fault.InvalidArgument, err)
 	}
-	if !known {
-		return -1, nil
-	}
-	return changed, nil
+	defer all.Release()
+	return s.coord.Execute(ctx, p.sql, all)
 }
 
 // queryPrepared runs a prepared query, once for each row of its values.

@@ -9,6 +9,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/flight/flightsql"
 	flightpb "github.com/apache/arrow-go/v18/arrow/flight/gen/flight"
 
+	"google.golang.org/protobuf/proto"
+
 	"skein/coordinator"
 	"skein/internal/batch"
 	"skein/internal/fault"
@@ -21,8 +23,9 @@ type Coordinator interface {
 	// Query runs a statement that returns rows. params is one row or nil; it
 	// is used only until the reader is closed. ctx lives until then, too.
 	Query(ctx context.Context, sql string, params arrow.RecordBatch) (batch.Reader, error)
-	// Execute runs a statement that only changes something; changed is -1
-	// where the number of rows is not known.
+	// Execute runs a statement that only changes something, once for each row
+	// of params; all of it takes effect or nothing. changed is -1 where the
+	// number of rows is not known.
 	Execute(ctx context.Context, sql string, params arrow.RecordBatch) (changed int64, err error)
 	// Ingest stores all rows or none and returns how many.
 	Ingest(ctx context.Context, in coordinator.Ingest, rows batch.Reader) (int64, error)
@@ -53,7 +56,7 @@ type Options struct {
 	Authenticator Authenticator // any credentials will do if nil
 	PreparedMax   int           // prepared statements held; 10,000 if zero
 	PreparedBytes int64         // of their SQL and parameters; 256 MiB if zero
-	PreparedIdle  time.Duration // after which one is forgotten; 1 h if zero
+	PreparedIdle  time.Duration // after which one is forgotten; 1 h if zero; transactions likewise
 }
 
 func (o Options) withDefaults() Options {
@@ -91,7 +94,7 @@ type Server struct {
 // NewServer returns a server over c. fragments may be nil.
 func NewServer(c Coordinator, fragments Fragments, o Options) *Server {
 	o = o.withDefaults()
-	s := &sqlServer{coord: c, prepared: newPreparedTable(o), info: sqlInfo(o)}
+	s := &sqlServer{coord: c, prepared: newPreparedTable(o), transactions: newTransactions(o), running: newRunning(), info: sqlInfo(o)}
 	return &Server{FlightServer: flightsql.NewFlightServer(s), sql: s, fragments: fragments, auth: o.Authenticator}
 }
 
@@ -110,10 +113,16 @@ func (s *Server) GetSchema(ctx context.Context, d *arrowflight.FlightDescriptor)
 	return s.FlightServer.GetSchema(ctx, d)
 }
 
-// PollFlightInfo implements the Flight service.
-func (s *Server) PollFlightInfo(ctx context.Context, d *arrowflight.FlightDescriptor) (info *arrowflight.PollInfo, err error) {
+// PollFlightInfo implements the Flight service. A query runs as its rows are
+// fetched, so that it is ready to be fetched at the first poll.
+func (s *Server) PollFlightInfo(ctx context.Context, d *arrowflight.FlightDescriptor) (_ *arrowflight.PollInfo, err error) {
 	defer conclude(&err)
-	return s.FlightServer.PollFlightInfo(ctx, d)
+	info, err := s.FlightServer.GetFlightInfo(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	ready := 1.0
+	return &arrowflight.PollInfo{Info: info, Progress: &ready}, nil
 }
 
 // DoGet implements the Flight service. Results of statements and fragments go
@@ -146,6 +155,8 @@ func (s *Server) DoAction(a *arrowflight.Action, stream arrowflight.FlightServic
 func (s *Server) ListActions(_ *arrowflight.Empty, stream arrowflight.FlightService_ListActionsServer) error {
 	for _, name := range []string{
 		flightsql.CreatePreparedStatementActionType, flightsql.ClosePreparedStatementActionType,
+		flightsql.BeginTransactionActionType, flightsql.EndTransactionActionType,
+		flightsql.CancelQueryActionType, arrowflight.CancelFlightInfoActionType, arrowflight.RenewFlightEndpointActionType,
 		arrowflight.SetSessionOptionsActionType, arrowflight.GetSessionOptionsActionType, arrowflight.CloseSessionActionType,
 	} {
 		if err := stream.Send(&arrowflight.ActionType{Type: name}); err != nil {
@@ -179,13 +190,16 @@ func conclude(err *error) { *err = fault.Status(*err) }
 // by Server.
 type sqlServer struct {
 	flightsql.BaseServer
-	coord    Coordinator
-	prepared *preparedTable
-	info     flightsql.SqlInfoResultMap
+	coord        Coordinator
+	prepared     *preparedTable
+	transactions *transactions
+	running      *running
+	info         flightsql.SqlInfoResultMap
 }
 
-// parseTicket returns the message in a ticket; nil if it is none of ours.
-func parseTicket(t *arrowflight.Ticket) any {
+// parseTicket returns the message in a ticket of a statement; nil if it is
+// none.
+func parseTicket(t *arrowflight.Ticket) proto.Message {
 	m, err := unmarshalAny(t.GetTicket())
 	if err != nil {
 		return nil

@@ -2,9 +2,14 @@ package flight
 
 import (
 	"context"
+	"regexp"
+	"strconv"
 	"strings"
 
 	arrowflight "github.com/apache/arrow-go/v18/arrow/flight"
+	flightpb "github.com/apache/arrow-go/v18/arrow/flight/gen/flight"
+
+	"skein/internal/fault"
 )
 
 // The one catalog and the one schema of it.
@@ -14,20 +19,64 @@ const (
 )
 
 // SetSessionOptions implements flightsql.Server. The catalog and the schema
-// can be set to what they are, so there is no session to keep.
-func (s *sqlServer) SetSessionOptions(_ context.Context, r *arrowflight.SetSessionOptionsRequest) (*arrowflight.SetSessionOptionsResult, error) {
+// can be set to what they are, and settings to what SET would take for them, so
+// there is no session to keep.
+func (s *sqlServer) SetSessionOptions(ctx context.Context, r *arrowflight.SetSessionOptionsRequest) (*arrowflight.SetSessionOptionsResult, error) {
 	res := &arrowflight.SetSessionOptionsResult{Errors: map[string]*arrowflight.SetSessionOptionsResultError{}}
 	fixed := map[string]string{"catalog": Catalog, "schema": DBSchema}
+	refuse := func(name string, why flightpb.SetSessionOptionsResult_ErrorValue) {
+		res.Errors[name] = &arrowflight.SetSessionOptionsResultError{Value: why}
+	}
 	for name, v := range r.GetSessionOptions() {
 		want, known := fixed[strings.ToLower(name)]
 		switch {
 		case !known:
-			res.Errors[name] = &arrowflight.SetSessionOptionsResultError{Value: arrowflight.SetSessionOptionsResultErrorInvalidName}
-		case v.GetStringValue() != want:
-			res.Errors[name] = &arrowflight.SetSessionOptionsResultError{Value: arrowflight.SetSessionOptionsResultErrorInvalidValue}
+			sql, ok := settingStatement(name, v)
+			if !ok {
+				refuse(name, arrowflight.SetSessionOptionsResultErrorInvalidName)
+				continue
+			}
+			_, err := s.coord.Execute(ctx, sql, nil)
+			switch code := fault.CodeOf(err); {
+			case err == nil:
+			case code == fault.InvalidArgument:
+				refuse(name, arrowflight.SetSessionOptionsResultErrorInvalidName)
+			case code == fault.Unimplemented, code == fault.NotFound:
+				refuse(name, arrowflight.SetSessionOptionsResultErrorInvalidValue)
+			default:
+				return nil, err
+			}
+		case v.GetOptionValue() == nil: // back to what it is by default
+		case !strings.EqualFold(v.GetStringValue(), want):
+			refuse(name, arrowflight.SetSessionOptionsResultErrorInvalidValue)
 		}
 	}
 	return res, nil
+}
+
+var settingName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)
+
+// settingStatement is the SET for a session option.
+func settingStatement(name string, v *arrowflight.SessionOptionValue) (sql string, ok bool) {
+	if !settingName.MatchString(name) {
+		return "", false
+	}
+	var value string
+	switch o := v.GetOptionValue().(type) {
+	case nil:
+		return "RESET " + name, true
+	case *flightpb.SessionOptionValue_StringValue:
+		value = o.StringValue
+	case *flightpb.SessionOptionValue_BoolValue:
+		value = strconv.FormatBool(o.BoolValue)
+	case *flightpb.SessionOptionValue_Int64Value:
+		value = strconv.FormatInt(o.Int64Value, 10)
+	case *flightpb.SessionOptionValue_DoubleValue:
+		value = strconv.FormatFloat(o.DoubleValue, 'g', -1, 64)
+	default:
+		return "", false
+	}
+	return "SET " + name + " = '" + strings.ReplaceAll(value, "'", "''") + "'", true
 }
 
 // GetSessionOptions implements flightsql.Server.

@@ -14,7 +14,7 @@ import (
 func TestSessionOptions(t *testing.T) {
 	d := open(t, newCoord(), nil, flight.Options{})
 	ctx := t.Context()
-	options, err := arrowflight.NewSessionOptionValues(map[string]any{"catalog": "skein", "schema": "main"})
+	options, err := arrowflight.NewSessionOptionValues(map[string]any{"catalog": "skein", "schema": "MAIN", "timezone": "UTC", "digits": int64(3)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,7 +22,7 @@ func TestSessionOptions(t *testing.T) {
 	if err != nil || len(res.Errors) > 0 {
 		t.Error(res, err)
 	}
-	options, err = arrowflight.NewSessionOptionValues(map[string]any{"catalog": "other", "schema": int64(1), "colour": "red"})
+	options, err = arrowflight.NewSessionOptionValues(map[string]any{"catalog": "other", "schema": int64(1), "colour": "red", "timezone": "CET", "x'; DROP": "y", "list": []string{"a"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,12 +35,19 @@ func TestSessionOptions(t *testing.T) {
 		got[name] = int32(e.Value)
 	}
 	want := map[string]int32{
-		"catalog": int32(arrowflight.SetSessionOptionsResultErrorInvalidValue),
-		"schema":  int32(arrowflight.SetSessionOptionsResultErrorInvalidValue),
-		"colour":  int32(arrowflight.SetSessionOptionsResultErrorInvalidName),
+		"catalog":  int32(arrowflight.SetSessionOptionsResultErrorInvalidValue),
+		"schema":   int32(arrowflight.SetSessionOptionsResultErrorInvalidValue),
+		"colour":   int32(arrowflight.SetSessionOptionsResultErrorInvalidName),
+		"timezone": int32(arrowflight.SetSessionOptionsResultErrorInvalidValue),
+		"x'; DROP": int32(arrowflight.SetSessionOptionsResultErrorInvalidName),
+		"list":     int32(arrowflight.SetSessionOptionsResultErrorInvalidName),
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
+	}
+	unset := map[string]*arrowflight.SessionOptionValue{"catalog": {}, "timezone": {}}
+	if res, err = d.client.SetSessionOptions(ctx, &arrowflight.SetSessionOptionsRequest{SessionOptions: unset}); err != nil || len(res.Errors) > 0 {
+		t.Error(res, err)
 	}
 	current, err := d.client.GetSessionOptions(ctx, &arrowflight.GetSessionOptionsRequest{})
 	if err != nil || current.SessionOptions["catalog"].GetStringValue() != "skein" || current.SessionOptions["schema"].GetStringValue() != "main" {

@@ -37,7 +37,7 @@ func serverInfo(o Options) map[flightsql.SqlInfo]any {
 		flightsql.SqlInfoFlightSqlServerSubstraitMinVersion:         "",
 		flightsql.SqlInfoFlightSqlServerSubstraitMaxVersion:         "",
 		flightsql.SqlInfoFlightSqlServerTransaction:                 int32(flightsql.SqlTransactionNone),
-		flightsql.SqlInfoFlightSqlServerCancel:                      false,
+		flightsql.SqlInfoFlightSqlServerCancel:                      true,
 		flightsql.SqlInfoFlightSqlServerStatementTimeout:            int32(o.PreparedIdle.Milliseconds()),
 		flightsql.SqlInfoFlightSqlServerTransactionTimeout:          int32(0),
 		flightsql.SqlInfoFlightSqlServerBulkIngestion:               true,

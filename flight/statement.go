@@ -13,26 +13,23 @@ import (
 
 	"skein/coordinator"
 	"skein/flight/internal/wire"
+	"skein/internal/batch"
 	"skein/internal/fault"
 )
 
-// noTransaction refuses statements inside a transaction that cannot exist.
-func noTransaction(id []byte) error {
-	if len(id) > 0 {
-		return fault.New(fault.InvalidArgument, "unknown transaction: this server has none, use autocommit")
-	}
-	return nil
-}
-
 // prepare binds the text of a statement.
 func (s *sqlServer) prepare(ctx context.Context, sql string, transaction []byte) (*coordinator.Statement, error) {
-	if err := noTransaction(transaction); err != nil {
-		return nil, err
-	}
 	if len(sql) > SQLBytesMax {
 		return nil, fault.Newf(fault.InvalidArgument, "the statement has %d bytes, %d are allowed: load data by bulk ingest", len(sql), SQLBytesMax)
 	}
-	return s.coord.Prepare(ctx, sql)
+	if err := s.transactions.check(transaction); err != nil {
+		return nil, err
+	}
+	st, err := s.coord.Prepare(ctx, sql)
+	if err == nil && !st.ReturnsRows() && len(transaction) > 0 {
+		return nil, noChanges()
+	}
+	return st, err
 }
 
 // GetFlightInfoStatement implements flightsql.Server. A statement without rows
@@ -51,7 +48,7 @@ func (s *sqlServer) GetFlightInfoStatement(ctx context.Context, q flightsql.Stat
 		}
 		return infoOfUpdate(d), nil
 	}
-	ticket, err := flightsql.CreateStatementQueryTicket([]byte(q.GetQuery()))
+	ticket, err := flightsql.CreateStatementQueryTicket(newHandle(q.GetQuery()))
 	if err != nil {
 		return nil, err
 	}
@@ -84,25 +81,35 @@ func (s *sqlServer) DoPutCommandStatementUpdate(ctx context.Context, u flightsql
 
 // doGet answers the tickets of statements; others are left to the library.
 func (s *sqlServer) doGet(t *arrowflight.Ticket, stream arrowflight.FlightService_DoGetServer) (handled bool, err error) {
-	ctx := stream.Context()
-	switch m := parseTicket(t).(type) {
-	case *flightpb.TicketStatementQuery:
-		if len(m.GetStatementHandle()) > SQLBytesMax {
-			return true, fault.New(fault.InvalidArgument, "the ticket is not one of this server")
-		}
-		r, err := s.coord.Query(ctx, string(m.GetStatementHandle()), nil)
-		if err != nil {
-			return true, err
-		}
-		return true, wire.Send(ctx, stream, r)
-	case *flightpb.CommandPreparedStatementQuery:
-		r, err := s.queryPrepared(ctx, m.GetPreparedStatementHandle())
-		if err != nil {
-			return true, err
-		}
-		return true, wire.Send(ctx, stream, r)
+	m := parseTicket(t)
+	if m == nil {
+		return false, nil
 	}
-	return false, nil
+	ctx, done, err := s.running.begin(stream.Context(), t.GetTicket())
+	if err != nil {
+		return true, err
+	}
+	defer done()
+	r, err := s.read(ctx, m)
+	if err != nil {
+		return true, why(ctx, err)
+	}
+	return true, why(ctx, wire.Send(ctx, stream, r))
+}
+
+// read starts the query of a ticket.
+func (s *sqlServer) read(ctx context.Context, ticket proto.Message) (batch.Reader, error) {
+	switch m := ticket.(type) {
+	case *flightpb.TicketStatementQuery:
+		sql, err := readHandle(m.GetStatementHandle())
+		if err != nil {
+			return nil, err
+		}
+		return s.coord.Query(ctx, sql, nil)
+	case *flightpb.CommandPreparedStatementQuery:
+		return s.queryPrepared(ctx, m.GetPreparedStatementHandle())
+	}
+	panic("BUG: a ticket of no statement")
 }
 
 func returnsRows() error {

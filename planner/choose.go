@@ -143,6 +143,7 @@ const (
 	receiveCost = 3.0 // to take rows in and keep them for the fragment
 	sendCost    = 3.0 // to keep rows, deal them out and send them
 	joinCost    = 1.0 // to have them in a hash table
+	cutCost     = 1.1 // to read a table by ranges: its files cannot be left out by what others hold
 )
 
 // groupShare guesses how much less groups are than the rows that they are of.
@@ -158,7 +159,7 @@ func (d *divider) cost(b *block) float64 {
 			total += read
 		case shared:
 			if l.isCut() {
-				total += read * l.use.cuts.excess[l]
+				total += read * l.use.cuts.excess[l] * cutCost
 				continue
 			}
 			total += read + moved/n*(sendCost+receiveCost+joinCost)

@@ -17,8 +17,14 @@ import (
 type cuts struct {
 	columnType string
 	at         []value
-	inPlace    map[*leaf][][]File // of the leaves that are read in place: each part's files
-	excess     map[*leaf]float64  // of those: what the largest part reads of a fair share
+	inPlace    map[*leaf][]Part  // of the leaves that are read in place
+	excess     map[*leaf]float64 // of those: what the largest part reads of a fair share
+}
+
+// Part is what one fragment reads of a table of ranges.
+type Part struct {
+	Inside []File // whose rows are all its own
+	Edges  []File // that may also hold rows of others
 }
 
 const (
@@ -48,7 +54,7 @@ func (d *divider) cutsOf(b *block, class map[source]bool) *cuts {
 		return nil
 	}
 	for _, m := range members {
-		c := &cuts{columnType: m.leaf.types[m.name], inPlace: map[*leaf][][]File{}, excess: map[*leaf]float64{}}
+		c := &cuts{columnType: m.leaf.types[m.name], inPlace: map[*leaf][]Part{}, excess: map[*leaf]float64{}}
 		if !c.cut(m, parts) {
 			continue
 		}
@@ -136,14 +142,14 @@ func (v value) canBeWritten() bool {
 
 // deal gives each part the files of a table that may hold its keys. ok is
 // false where too many are in several parts, or a part has too many.
-func (c *cuts) deal(s source) (parts [][]File, excess float64, ok bool) {
+func (c *cuts) deal(s source) (parts []Part, excess float64, ok bool) {
 	bounds := s.bounds()
 	if bounds == nil || len(s.leaf.files) > cutFilesMax || s.leaf.types[s.name] != c.columnType {
 		return nil, 0, false
 	}
 	i := slices.IndexFunc(s.leaf.table.Columns, func(col Column) bool { return fold(col.Name) == s.name })
 	rangeOf := s.leaf.table.rangeOf(i)
-	parts = make([][]File, len(c.at)+1)
+	parts = make([]Part, len(c.at)+1)
 	sums := make([]int64, len(parts))
 	var total, read int64
 	for n := range s.leaf.files {
@@ -151,11 +157,17 @@ func (c *cuts) deal(s source) (parts [][]File, excess float64, ok bool) {
 		total += weight(*f)
 		least, greatest, some := bounds(f)
 		for p := range parts {
-			if some && c.mayHold(p, least, greatest) || p == 0 && !rangeOf(f).NoNulls {
-				parts[p] = append(parts[p], *f)
-				sums[p] += weight(*f)
-				read += weight(*f)
+			noNulls := rangeOf(f).NoNulls
+			switch {
+			case some && (noNulls || p == 0) && c.holds(p, least, greatest):
+				parts[p].Inside = append(parts[p].Inside, *f)
+			case some && c.mayHold(p, least, greatest) || p == 0 && !noNulls:
+				parts[p].Edges = append(parts[p].Edges, *f)
+			default:
+				continue
 			}
+			sums[p] += weight(*f)
+			read += weight(*f)
 		}
 	}
 	excess = float64(slices.Max(sums)) * float64(len(parts)) / float64(total)
@@ -166,6 +178,11 @@ func (c *cuts) deal(s source) (parts [][]File, excess float64, ok bool) {
 // may be.
 func (c *cuts) mayHold(part int, least, greatest value) bool {
 	return (part == 0 || !less(greatest, c.at[part-1])) && (part == len(c.at) || !orderedUp(c.at[part], least))
+}
+
+// holds tells that all values between two are in a part.
+func (c *cuts) holds(part int, least, greatest value) bool {
+	return (part == 0 || orderedUp(c.at[part-1], least)) && (part == len(c.at) || less(greatest, c.at[part]))
 }
 
 // orderedUp tells that v is at most w.
@@ -185,14 +202,14 @@ func (c *cuts) literals() []string {
 	return all
 }
 
-// of are the files that a stage's ith fragment reads of a table, given its
+// Of are the files that a stage's ith fragment reads of a table, given its
 // share of the split one.
-func (t StageTable) of(i int, share []File) []File {
+func (t StageTable) Of(i int, share []File) []File {
 	switch {
 	case t.Split:
 		return share
 	case t.Key != "":
-		return t.Parts[i]
+		return slices.Concat(t.Parts[i].Inside, t.Parts[i].Edges)
 	}
 	return t.Files
 }

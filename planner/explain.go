@@ -96,7 +96,7 @@ func (s *Stage) explain() ExplainedStage {
 	for i, f := range s.Fragments {
 		files := map[string][]File{}
 		for _, t := range s.Tables {
-			files[t.View] = t.of(i, f.Files)
+			files[t.View] = t.Of(i, f.Files)
 		}
 		e.Fragments = append(e.Fragments, ExplainFragment(f.Worker, files))
 	}

@@ -41,9 +41,9 @@ type Stage struct {
 type StageTable struct {
 	View, Table string
 	Files       []File
-	Split       bool     // each fragment reads its share; else each reads all
-	Key         string   // of Ranged: SQL of the column by which a fragment reads the rows of its range
-	Parts       [][]File // with Key: each fragment's files
+	Split       bool   // each fragment reads its share; else each reads all
+	Key         string // of Ranged: SQL of the column by which a fragment reads the rows of its range
+	Parts       []Part // with Key: each fragment's files
 }
 
 // Read is the rows of an earlier stage that a stage reads.

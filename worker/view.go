@@ -21,11 +21,7 @@ func viewSQL(t *nodev1.TableScan, paths [][]string) string {
 	if len(parts) == 0 {
 		parts = []string{emptySelect(t)}
 	}
-	rows := strings.Join(parts, " UNION ALL ")
-	if t.Filter != "" {
-		rows = "SELECT * FROM (" + rows + ") WHERE " + t.Filter
-	}
-	return "CREATE TEMP VIEW " + duck.Ident(t.View) + " AS " + rows
+	return "CREATE TEMP VIEW " + duck.Ident(t.View) + " AS " + strings.Join(parts, " UNION ALL ")
 }
 
 func selectGroup(t *nodev1.TableScan, g *nodev1.FileGroup, paths []string) string {
@@ -46,6 +42,9 @@ func selectGroup(t *nodev1.TableScan, g *nodev1.FileGroup, paths []string) strin
 	}
 	// A path that holds "=" must not add columns.
 	b.WriteString("], hive_partitioning = false)")
+	if g.Filter != "" {
+		return "SELECT * FROM (" + b.String() + ") WHERE " + g.Filter
+	}
 	return b.String()
 }
 

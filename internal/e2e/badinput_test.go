@@ -78,7 +78,7 @@ var badStatements = []struct {
 	{sql: "SELECT * FROM sniff_csv('/etc/passwd')", word: "sniff_csv"},
 	{sql: "SELECT (SELECT content FROM read_text('/etc/passwd'))", word: "read_text"},
 	{sql: "WITH x AS (FROM glob('/*')) SELECT n FROM events", word: "glob"},
-	{sql: "SELECT * FROM duckdb_settings()", word: "duckdb_settings"},
+	{sql: "SELECT * FROM duckdb_extensions()", word: "duckdb_extensions"},
 	{sql: "SELECT * FROM query('SELECT 1')", word: "query"},
 	{sql: "SELECT * FROM query_table('events')", word: "query_table"},
 	{sql: "SELECT getenv('HOME')", word: "getenv"},
@@ -89,7 +89,7 @@ var badStatements = []struct {
 	{sql: "DETACH memory", word: "DETACH"},
 	{sql: "SET threads = 1", word: "SET"},
 	{sql: "RESET threads", word: "RESET"},
-	{sql: "PRAGMA database_list", word: "PRAGMA"},
+	{sql: "PRAGMA memory_limit = '1GB'", word: "PRAGMA"},
 	{sql: "INSTALL httpfs", word: "INSTALL"},
 	{sql: "LOAD httpfs", word: "LOAD"},
 	{sql: "EXPORT DATABASE '/tmp/skein-e2e'", word: "EXPORT"},
@@ -125,7 +125,7 @@ func TestBadSQLOverREST(t *testing.T) {
 	for _, path := range []string{"/etc/passwd", "x.csv", "https://example.com/x.parquet"} {
 		n.post(t, "/v1/query", object{"sql": "SELECT * FROM '" + path + "'"}).wantError(t, 404, "NOT_FOUND")
 	}
-	for _, sql := range []string{"INSERT INTO events VALUES ('x')", "UPDATE events SET n = 1", "DELETE FROM events", "ALTER TABLE events ADD COLUMN y INTEGER"} {
+	for _, sql := range []string{"INSERT OR REPLACE INTO events VALUES ('x')", "UPDATE events SET n = 1", "DELETE FROM events", "ALTER TABLE events ADD COLUMN y INTEGER"} {
 		n.post(t, "/v1/query", object{"sql": sql}).wantError(t, 501, "UNIMPLEMENTED")
 	}
 	n.post(t, "/v1/query", object{"sql": "SELECT '" + strings.Repeat("x", 2<<20) + "'"}).wantError(t, 413, "TOO_LARGE")

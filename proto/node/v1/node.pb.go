@@ -1441,7 +1441,6 @@ type TableScan struct {
 	View          string                 `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
 	Columns       []*Column              `protobuf:"bytes,2,rep,name=columns,proto3" json:"columns,omitempty"`
 	Groups        []*FileGroup           `protobuf:"bytes,3,rep,name=groups,proto3" json:"groups,omitempty"`
-	Filter        string                 `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"` // SQL over the columns that the rows meet; empty reads all
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1495,13 +1494,6 @@ func (x *TableScan) GetGroups() []*FileGroup {
 		return x.Groups
 	}
 	return nil
-}
-
-func (x *TableScan) GetFilter() string {
-	if x != nil {
-		return x.Filter
-	}
-	return ""
 }
 
 type Column struct {
@@ -1561,6 +1553,7 @@ type FileGroup struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Expressions   []string               `protobuf:"bytes,1,rep,name=expressions,proto3" json:"expressions,omitempty"` // SQL, one for each column of the scan
 	Splits        []*Split               `protobuf:"bytes,2,rep,name=splits,proto3" json:"splits,omitempty"`
+	Filter        string                 `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"` // SQL over the scan's columns that the rows meet; empty reads all
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1607,6 +1600,13 @@ func (x *FileGroup) GetSplits() []*Split {
 		return x.Splits
 	}
 	return nil
+}
+
+func (x *FileGroup) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
 }
 
 type Split struct {
@@ -1840,18 +1840,18 @@ const file_node_v1_node_proto_rawDesc = "" +
 	"\x03max\x18\x03 \x01(\tR\x03max\"(\n" +
 	"\vHoldRequest\x12\x19\n" +
 	"\bquery_id\x18\x01 \x01(\tR\aqueryId\"\x0e\n" +
-	"\fHoldResponse\"\x8e\x01\n" +
+	"\fHoldResponse\"v\n" +
 	"\tTableScan\x12\x12\n" +
 	"\x04view\x18\x01 \x01(\tR\x04view\x12)\n" +
 	"\acolumns\x18\x02 \x03(\v2\x0f.node.v1.ColumnR\acolumns\x12*\n" +
-	"\x06groups\x18\x03 \x03(\v2\x12.node.v1.FileGroupR\x06groups\x12\x16\n" +
-	"\x06filter\x18\x04 \x01(\tR\x06filter\"0\n" +
+	"\x06groups\x18\x03 \x03(\v2\x12.node.v1.FileGroupR\x06groups\"0\n" +
 	"\x06Column\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
-	"\x04type\x18\x02 \x01(\tR\x04type\"U\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\"m\n" +
 	"\tFileGroup\x12 \n" +
 	"\vexpressions\x18\x01 \x03(\tR\vexpressions\x12&\n" +
-	"\x06splits\x18\x02 \x03(\v2\x0e.node.v1.SplitR\x06splits\"T\n" +
+	"\x06splits\x18\x02 \x03(\v2\x0e.node.v1.SplitR\x06splits\x12\x16\n" +
+	"\x06filter\x18\x03 \x01(\tR\x06filter\"T\n" +
 	"\x05Split\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12#\n" +
