@@ -46,6 +46,17 @@ type Localer interface {
 	LocalPath(key string) (string, error)
 }
 
+// Summer is a Store that keeps checksums.
+type Summer interface {
+	// Sum returns what Stat does, and the checksum that the store has of the
+	// object, such as CRC32C:AAAAAA==. Objects with the same checksum are the
+	// same; those with others may be the same too, if they were stored in
+	// other parts. Empty if the store has none.
+	Sum(ctx context.Context, key string) (Info, string, error)
+	// Open is Get of the whole object and Sum in one request.
+	Open(ctx context.Context, key string) (io.ReadCloser, Info, string, error)
+}
+
 // Info is what a store tells of an object.
 type Info struct {
 	Key      string

@@ -26,14 +26,16 @@ type serveCmd struct {
 	Roles         []string `help:"What this node does: coordinator, worker or both." enum:"coordinator,worker" default:"coordinator,worker" env:"SKEIN_ROLES" placeholder:"ROLE"`
 	NodeID        string   `help:"Name of this node, unique in the cluster; made once and kept in DATA-DIR/node-id if not given." env:"SKEIN_NODE_ID" placeholder:"NAME"`
 
-	Redis           string   `help:"Redis that holds the cluster's metadata, a URL: redis://HOST:PORT/0, or rediss:// for TLS. Without it the catalog is a file in DATA-DIR." env:"SKEIN_REDIS" placeholder:"URL" group:"Cluster:"`
-	S3              []string `name:"s3" help:"URL of the object store, such as http://minio:9000. Without it objects are files in DATA-DIR." env:"SKEIN_S3" placeholder:"URL" group:"Cluster:"`
-	S3Backup        string   `name:"s3-backup" help:"URL of the object store that backups go to; not supported yet." env:"SKEIN_S3_BACKUP" placeholder:"URL" group:"Cluster:"`
+	Redis           string   `help:"Redis that holds the cluster's metadata, a URL: redis://HOST:PORT/0; redis+sentinel://HOST,HOST,HOST/MASTER; redis+cluster://HOST,HOST,HOST; rediss for TLS. Without it the catalog is a file in DATA-DIR." env:"SKEIN_REDIS" placeholder:"URL" group:"Cluster:"`
+	S3              []string `name:"s3" help:"URL of the object store, such as http://minio:9000; repeat it for several endpoints of one store. Without it objects are files in DATA-DIR." env:"SKEIN_S3" placeholder:"URL" group:"Cluster:"`
+	S3Backup        []string `name:"s3-backup" help:"URL of the object store that stands in for --s3 and that backups go to; repeat it for several endpoints." env:"SKEIN_S3_BACKUP" placeholder:"URL" group:"Cluster:"`
 	S3AccessKey     string   `name:"s3-access-key" help:"Access key of the object stores." env:"SKEIN_S3_ACCESS_KEY" placeholder:"TEXT" group:"Cluster:"`
 	S3SecretKey     string   `name:"s3-secret-key" help:"Secret key. Other users of this machine can see a command line: prefer the environment or --s3-secret-key-file." env:"SKEIN_S3_SECRET_KEY" placeholder:"TEXT" group:"Cluster:"`
 	S3SecretKeyFile string   `name:"s3-secret-key-file" help:"File that holds the secret key." env:"SKEIN_S3_SECRET_KEY_FILE" placeholder:"FILE" group:"Cluster:"`
 	Bucket          string   `help:"Bucket of the data." default:"olap-data" env:"SKEIN_BUCKET" placeholder:"NAME" group:"Cluster:"`
 	BackupBucket    string   `help:"Bucket of the backups." default:"olap-backup" env:"SKEIN_BACKUP_BUCKET" placeholder:"NAME" group:"Cluster:"`
+
+	pools
 
 	AuthFile string `help:"YAML file of users, tokens and the cluster's secret." env:"SKEIN_AUTH_FILE" placeholder:"FILE" group:"Security:"`
 	TLSCert  string `name:"tls-cert" help:"PEM file of this server's certificate." env:"SKEIN_TLS_CERT" placeholder:"FILE" group:"Security:"`
@@ -101,18 +103,13 @@ func stopWithin(ctx context.Context, limit time.Duration, stop func(context.Cont
 func (c *serveCmd) server() (server.Config, error) {
 	cfg := server.Config{
 		DataDir: c.DataDir, GRPCAddr: c.GRPCAddr, HTTPAddr: c.HTTPAddr, AdvertiseAddr: c.AdvertiseAddr, Roles: c.Roles, NodeID: c.NodeID,
-		Redis: c.Redis, S3AccessKey: c.S3AccessKey, S3SecretKey: c.S3SecretKey, Bucket: c.Bucket,
+		Redis: c.Redis, S3: c.S3, S3Backup: c.S3Backup, S3AccessKey: c.S3AccessKey, S3SecretKey: c.S3SecretKey, Bucket: c.Bucket, BackupBucket: c.BackupBucket,
 		AuthFile: c.AuthFile, TLSCert: c.TLSCert, TLSKey: c.TLSKey,
 		MemoryBytes: int64(c.MemoryLimit), Threads: c.Threads, CacheBytes: int64(c.CacheSize),
 		QueriesMax: c.QueriesMax, QueryBytesMax: int64(c.QueryMemory), QueryTimeout: c.QueryTimeout,
 	}
-	switch {
-	case len(c.S3) > 1:
-		return cfg, errors.New("--s3 is given more than once: a pool of object stores is not supported yet")
-	case c.S3Backup != "":
-		return cfg, errors.New("--s3-backup is not supported yet")
-	case len(c.S3) == 1:
-		cfg.S3 = c.S3[0]
+	if err := c.into(&cfg); err != nil {
+		return cfg, err
 	}
 	if c.S3SecretKeyFile != "" {
 		secret, err := secretFile(c.S3SecretKeyFile)

@@ -34,8 +34,8 @@ func (c *serveCmd) Validate() error {
 		return errors.New("--s3-secret-key and --s3-secret-key-file exclude each other")
 	case c.Redis != "" && len(c.S3) == 0:
 		return errors.New("--redis needs --s3: the nodes of a cluster share one object store")
-	case c.S3Backup != "" && len(c.S3) == 0:
-		return errors.New("--s3-backup needs --s3")
+	case len(c.S3Backup) > 0 && (len(c.S3) == 0 || c.Redis == ""):
+		return errors.New("--s3-backup needs --s3 and --redis")
 	case len(c.S3) > 0 && (c.S3AccessKey == "" || c.S3SecretKey == "" && c.S3SecretKeyFile == ""):
 		return errors.New("--s3 needs --s3-access-key and one of --s3-secret-key-file, SKEIN_S3_SECRET_KEY, --s3-secret-key")
 	case len(c.Roles) == 0:
@@ -49,7 +49,7 @@ func (c *serveCmd) Validate() error {
 	case c.QueryTimeout <= 0:
 		return errors.New("--query-timeout must be positive, such as 10m")
 	}
-	return nil
+	return c.validate()
 }
 
 // isLoopback tells whether only this machine reaches the host of a listener;

@@ -5,13 +5,14 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 )
 
 // Redis runs redis-server without persistence on a free port of the host. dir
-// is its own.
-func Redis(ctx context.Context, host, dir string) (*Process, error) {
+// is its own; extra are further arguments.
+func Redis(ctx context.Context, host, dir string, extra ...string) (*Process, error) {
 	path, err := find("redis-server", "install it, for example: apt-get install -y redis-server")
 	if err != nil {
 		return nil, err
@@ -21,7 +22,33 @@ func Redis(ctx context.Context, host, dir string) (*Process, error) {
 		Output: filepath.Join(dir, "redis-server.log"),
 		Argv: func(addr string) []string {
 			host, port, _ := net.SplitHostPort(addr)
-			return []string{path, "--bind", host, "--port", port, "--protected-mode", "no", "--save", "", "--appendonly", "no", "--dir", dir}
+			return append([]string{path, "--bind", host, "--port", port, "--protected-mode", "no", "--save", "", "--appendonly", "no", "--dir", dir}, extra...)
+		},
+		Ready: redisReady,
+	}, host)
+}
+
+// RedisSentinel runs a sentinel that watches a master by the name; quorum of
+// them see to its replacement after it was silent for about a second. dir is
+// its own.
+func RedisSentinel(ctx context.Context, host, dir, name, master string, quorum int) (*Process, error) {
+	path, err := find("redis-server", "install it, for example: apt-get install -y redis-server")
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dir, "sentinel.conf")
+	return Launch(ctx, Spec{
+		Name:   "redis-sentinel",
+		Output: filepath.Join(dir, "redis-sentinel.log"),
+		Argv: func(addr string) []string {
+			host, port, _ := net.SplitHostPort(addr)
+			if _, err := os.Stat(file); err != nil { // it writes there what it learns
+				masterHost, masterPort, _ := net.SplitHostPort(master)
+				text := fmt.Sprintf("bind %s\nport %s\nprotected-mode no\nsentinel monitor %s %s %s %d\n"+
+					"sentinel down-after-milliseconds %[3]s 1000\nsentinel failover-timeout %[3]s 3000\n", host, port, name, masterHost, masterPort, quorum)
+				_ = os.WriteFile(file, []byte(text), 0o600) // or it does not start
+			}
+			return []string{path, file, "--sentinel", "--dir", dir}
 		},
 		Ready: redisReady,
 	}, host)

@@ -2,6 +2,7 @@ package realtest
 
 import (
 	"context"
+	"syscall"
 	"testing"
 
 	"skein/internal/launch"
@@ -32,6 +33,20 @@ func started(t testing.TB, p *launch.Process, err error) *Server {
 
 // Kill ends the process at once, as kill -9 does, and waits until it has gone.
 func (s *Server) Kill() { s.p.Kill() }
+
+// Pause freezes the server: its connections stay open and nothing answers,
+// until Resume.
+func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
+
+// Resume lets a paused server go on.
+func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(sig syscall.Signal) {
+	s.t.Helper()
+	if err := syscall.Kill(s.p.PID(), sig); err != nil {
+		s.t.Fatal(err)
+	}
+}
 
 // Start runs the server again after Kill, on the same address and directory,
 // and waits until it is ready.

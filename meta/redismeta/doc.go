@@ -28,9 +28,46 @@
 //	nodes:heartbeat            HASH    node -> beat_us (microseconds of Redis's clock) and the node (JSON)
 //	tables:dropped:{request}   HASH    files of a table just dropped, until its dropper has read them; 10 minutes at most
 //
-// The braces are placeholders, not part of a key. A node in nodes:heartbeat
-// and not in nodes:services has left. Nothing calls KEYS or SCAN. Each change
-// of several keys is one script, and repeating it is harmless, because the
-// client repeats a command whose answer was lost. The scripts name some keys
-// that they find in the index, so all keys must be on one server.
+//	pool:redis:status, pool:minio:status HASH    what the last check found (the specification's)
+//	pool:health:last_check               STRING  its time, RFC 3339 (the specification's)
+//	metadata:lock:{OPERATION}            STRING  owner of a Lease, with a TTL (the specification's)
+//	"{metadata:lock:OPERATION}:token"    STRING  counter of its owners; these braces are part of the key, as in the next
+//	"{queue:NAME}:items", due, parked, count     a Queue: HASH, ZSET by time, HASH, counter
+//	pool:minio:switch, pool:minio:votes  HASH    a Register and Votes
+//
+// The other braces are placeholders, not part of a key. A node in
+// nodes:heartbeat and not in nodes:services has left. Nothing calls KEYS or
+// SCAN. Each change of several keys is one script, and repeating it is
+// harmless, because the client repeats a command whose answer was lost.
+//
+// # In a cluster
+//
+// A script reaches the keys of one server only, and the specification's names
+// of one table fall on many. So a table's keys live under the hash tag of its
+// config, as in {table:T:config}:files, where the same scripts change them in
+// one step; only table:T:config itself keeps its name. The script also notes in
+// {table:T:config}:dirty which of the specification's other keys have to follow:
+// tables:list, table:T:stats, table:T:created_at, table:T:last_write and the
+// SETs by id and day. The caller brings them up to date and removes the note.
+// If it dies in between, the next change of the table or Repair does it. Nodes
+// read none of these copies but tables:list, which has a name before its table
+// is made and until after it is dropped. Heartbeats are in
+// {nodes:services}:heartbeat, beside nodes:services.
+//
+// # What a failover can lose
+//
+// Redis copies changes to replicas after it has answered. With sentinels or a
+// cluster a change is acknowledged only once a replica has it (WAIT), and the
+// replica with the most data is the one that takes over. What remains:
+//
+//   - A master without a live replica acknowledges at once, or nobody could
+//     write after a failover until the lost server is back. If it dies too, what
+//     it took alone is lost, unless it keeps an append-only file.
+//     Options.Replicas refuses such writes.
+//   - A sentinel's master that was cut off and replaced does not know it. Before
+//     a change without replicas is acknowledged, a sentinel is asked whether
+//     that server still is the master. Set min-replicas-to-write 1 on the
+//     servers to close the rest of that window, and appendonly yes.
+//   - A change that was not acknowledged may still be there. Repeating it is
+//     harmless.
 package redismeta

@@ -67,7 +67,7 @@ func (s *Store) Commit(ctx context.Context, c meta.Commit) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	k := keysOf(c.Table)
+	k := s.keysOf(c.Table)
 	args := []any{c.TableUID, c.Unit, meta.FormatTime(c.Time), k.byIDDay, len(c.Remove)}
 	for _, path := range c.Remove {
 		args = append(args, path)
@@ -80,6 +80,7 @@ func (s *Store) Commit(ctx context.Context, c meta.Commit) error {
 		}
 		args = append(args, f.Path, idDay(f), f.Rows, f.Bytes, r.MinTime, r.MaxTime, text)
 	}
+	defer s.mirror(ctx, c.Table)
 	answer, path, err := s.run(ctx, s.scripts.commit,
 		[]string{k.schema, k.stats, k.files, k.version, k.units, k.open, k.oldest, k.newest, k.lastWrite}, args...)
 	switch {
@@ -98,7 +99,7 @@ func (s *Store) OpenUnit(ctx context.Context, table, tableUID string, u meta.Ope
 	if err := u.Validate(); err != nil {
 		return err
 	}
-	k := keysOf(table)
+	k := s.keysOf(table)
 	answer, _, err := s.run(ctx, s.scripts.open, []string{k.schema, k.units, k.open, k.version}, tableUID, u.Unit, u.Node)
 	if err == nil && answer == "missing" {
 		return missing(table)
@@ -108,7 +109,7 @@ func (s *Store) OpenUnit(ctx context.Context, table, tableUID string, u meta.Ope
 
 // ForgetUnits implements meta.Store.
 func (s *Store) ForgetUnits(ctx context.Context, table string, units []string) error {
-	k := keysOf(table)
+	k := s.keysOf(table)
 	args := make([]any, len(units))
 	for i, u := range units {
 		args[i] = u
@@ -121,7 +122,7 @@ func (s *Store) ForgetUnits(ctx context.Context, table string, units []string) e
 func (s *Store) Version(ctx context.Context, table string) (int64, error) {
 	var version int64
 	err := s.call(ctx, func(ctx context.Context) (err error) {
-		version, err = s.client.Get(ctx, keysOf(table).version).Int64()
+		version, err = s.client.Get(ctx, s.keysOf(table).version).Int64()
 		if errors.Is(err, redis.Nil) {
 			return nil // a table has a version from the start
 		}
@@ -138,7 +139,7 @@ func (s *Store) Version(ctx context.Context, table string) (int64, error) {
 
 // Listing implements meta.Store.
 func (s *Store) Listing(ctx context.Context, table string) (meta.Listing, error) {
-	k := keysOf(table)
+	k := s.keysOf(table)
 	var version *redis.StringCmd
 	var files, open *redis.MapStringStringCmd
 	var units *redis.StringSliceCmd

@@ -12,17 +12,36 @@ const (
 
 // tableKeys is the keys of one table.
 type tableKeys struct {
+	tables                                               string // what a new table is noted in
 	schema, config, stats, created, lastWrite            string
 	files, oldest, newest, version, units, open, byIDDay string
+	receipt                                              string // begin of the keys of receipts
 }
 
-func keysOf(table string) tableKeys {
+// keysOf gives the keys of a table. In a cluster all but the config are kept
+// under its hash tag, so on the same server as it; where the specification
+// has another name, mirror keeps a copy there. Changes to copy are noted in
+// the key that stands for tables:list and for the SETs by id and day.
+func (s *Store) keysOf(table string) tableKeys {
 	t, index := "table:"+table+":", "index:table:"+table+":"
-	return tableKeys{
-		schema: t + "schema", config: t + "config", stats: t + "stats", created: t + "created_at", lastWrite: t + "last_write",
-		files: index + "files", oldest: index + "oldest", newest: index + "newest", version: index + "version",
-		units: index + "units", open: index + "open", byIDDay: index + "id:",
+	k := tableKeys{tables: tablesKey, config: t + "config", byIDDay: index + "id:", receipt: "tables:dropped:"}
+	if s.cluster {
+		t = "{" + k.config + "}:"
+		index = t
+		k.tables, k.byIDDay, k.receipt = t+"dirty", t+"dirty", t+"dropped:"
 	}
+	k.schema, k.stats, k.created, k.lastWrite = t+"schema", t+"stats", t+"created_at", t+"last_write"
+	k.files, k.oldest, k.newest, k.version = index+"files", index+"oldest", index+"newest", index+"version"
+	k.units, k.open = index+"units", index+"open"
+	return k
+}
+
+// heartbeats is on the same server as nodes:services.
+func (s *Store) heartbeats() string {
+	if s.cluster {
+		return "{" + servicesKey + "}:heartbeat"
+	}
+	return heartbeatsKey
 }
 
 // idDay ends the key of the SET that a file is in.
@@ -32,7 +51,3 @@ func idDay(f meta.File) string {
 	}
 	return meta.NoID + ":" + f.Day
 }
-
-// receiptKey holds the files of a table that a request has dropped, until it
-// has read them.
-func receiptKey(request string) string { return "tables:dropped:" + request }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -40,7 +41,7 @@ func (s *Store) Heartbeat(ctx context.Context, n meta.Node) error {
 	if err != nil {
 		return fmt.Errorf("node %s: %w", n.ID, err)
 	}
-	_, _, err = s.run(ctx, s.scripts.beat, []string{servicesKey, heartbeatsKey}, n.ID, n.Address, text)
+	_, _, err = s.run(ctx, s.scripts.beat, []string{servicesKey, s.heartbeats()}, n.ID, n.Address, text)
 	return err
 }
 
@@ -51,22 +52,26 @@ func (s *Store) Leave(ctx context.Context, id string) error {
 
 // Nodes implements meta.Store.
 func (s *Store) Nodes(ctx context.Context) ([]meta.Node, error) {
-	var services, heartbeats *redis.MapStringStringCmd
-	var now *redis.TimeCmd
-	err := s.read(ctx, func(ctx context.Context, p redis.Pipeliner) {
-		services, heartbeats, now = p.HGetAll(ctx, servicesKey), p.HGetAll(ctx, heartbeatsKey), p.Time(ctx)
+	var flat []any
+	err := s.call(ctx, func(ctx context.Context) (err error) {
+		flat, err = s.scripts.nodes.Run(ctx, s.client, []string{servicesKey, s.heartbeats()}).Slice()
+		return err
 	})
-	if err != nil {
+	if err != nil || len(flat) == 0 {
 		return nil, err
 	}
+	micros, _ := flat[0].(string)
+	var d decoder
+	now := time.UnixMicro(d.int(micros, 64))
 	var all []meta.Node
-	for id, text := range heartbeats.Val() {
-		n, err := decodeNode(id, text, now.Val())
-		if err != nil {
+	for i := 1; i+2 < len(flat); i += 3 {
+		id, _ := flat[i].(string)
+		text, _ := flat[i+1].(string)
+		n, err := decodeNode(id, text, now)
+		if err = errors.Join(err, d.err); err != nil {
 			return nil, fmt.Errorf("node %s is damaged in redis %s: %w", id, s.address, err)
 		}
-		_, inService := services.Val()[id]
-		n.Left = !inService
+		n.Left = flat[i+2] == int64(0)
 		all = append(all, n)
 	}
 	slices.SortFunc(all, func(a, b meta.Node) int { return cmp.Compare(a.ID, b.ID) })
@@ -88,7 +93,7 @@ func decodeNode(id, text string, now time.Time) (meta.Node, error) {
 func (s *Store) Reap(ctx context.Context, expiry time.Duration) ([]string, error) {
 	var reaped []string
 	err := s.call(ctx, func(ctx context.Context) (err error) {
-		reaped, err = s.scripts.reap.Run(ctx, s.client, []string{servicesKey, heartbeatsKey},
+		reaped, err = s.scripts.reap.Run(ctx, s.client, []string{servicesKey, s.heartbeats()},
 			expiry.Microseconds(), s.keepLeft.Microseconds()).StringSlice()
 		return err
 	})

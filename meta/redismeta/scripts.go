@@ -5,20 +5,39 @@ import "github.com/redis/go-redis/v9"
 // scripts are the changes of several keys. Each answers with a word: ok,
 // missing, exists, conflict.
 type scripts struct {
-	create, update, drop, commit, open, forget, beat, reap, ring *redis.Script
+	create, update, drop, commit, open, forget, beat, nodes, reap, ring *redis.Script
+	swap, vote, lease, release                                          *redis.Script
+	queueAdd, queueTake, queueSettle, queueUnpark                       *redis.Script
+	settled                                                             *redis.Script
 }
 
-func newScripts() scripts {
+func newScripts(cluster bool) scripts {
+	notes := directLua
+	if cluster {
+		notes = dirtyLua
+	}
 	return scripts{
-		create: redis.NewScript(growLua + createLua),
+		create: redis.NewScript(growLua + notes + createLua),
 		update: redis.NewScript(updateLua),
-		drop:   redis.NewScript(dropLua),
-		commit: redis.NewScript(growLua + commitLua),
+		drop:   redis.NewScript(notes + dropLua),
+		commit: redis.NewScript(growLua + notes + commitLua),
 		open:   redis.NewScript(growLua + openLua),
 		forget: redis.NewScript(growLua + forgetLua),
 		beat:   redis.NewScript(beatLua),
+		nodes:  redis.NewScript(nodesLua),
 		reap:   redis.NewScript(reapLua),
 		ring:   redis.NewScript(ringLua),
+
+		settled: redis.NewScript(settledLua),
+		swap:    redis.NewScript(swapLua),
+		vote:    redis.NewScript(voteLua),
+		lease:   redis.NewScript(leaseLua),
+		release: redis.NewScript(releaseLua),
+
+		queueAdd:    redis.NewScript(queueAddLua),
+		queueTake:   redis.NewScript(queueTakeLua),
+		queueSettle: redis.NewScript(queueSettleLua),
+		queueUnpark: redis.NewScript(queueUnparkLua),
 	}
 }
 
@@ -34,6 +53,35 @@ local function grow(key)
 end
 `
 
+// directLua changes tables:list and the SETs by id and day with the rest.
+const directLua = `
+local function enlist(key, table) redis.call('SADD', key, table) end
+local function delist(key, table) redis.call('SREM', key, table) end
+local function file_in(prefix, day, path) redis.call('SADD', prefix .. day, path) end
+local function file_out(prefix, day, path) redis.call('SREM', prefix .. day, path) end
+local function touched(prefix) end
+`
+
+// dirtyLua notes in one HASH what has to change in keys on other servers: for
+// a path its SET and whether it is in it, and for the table the empty field.
+// Each note has a number of its own, so that a newer one is told apart.
+const dirtyLua = `
+local function touched(key) redis.call('HSET', key, '', redis.call('HINCRBY', key, '#', 1)) end
+local function enlist(key, table) touched(key) end
+local function delist(key, table) touched(key) end
+local function file_in(key, day, path) redis.call('HSET', key, path, '+' .. redis.call('HINCRBY', key, '#', 1) .. ' ' .. day) end
+local function file_out(key, day, path) redis.call('HSET', key, path, '-' .. redis.call('HINCRBY', key, '#', 1) .. ' ' .. day) end
+`
+
+// KEYS: dirty schema. ARGV: field and note of each that is done
+const settledLua = `
+for i = 1, #ARGV, 2 do
+  if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[i + 1] then redis.call('HDEL', KEYS[1], ARGV[i]) end
+end
+if redis.call('HLEN', KEYS[1]) == 1 and redis.call('EXISTS', KEYS[2]) == 0 then redis.call('DEL', KEYS[1]) end
+return 'ok'
+`
+
 // KEYS: tables:list schema config stats created_at version
 // ARGV: request name uid revision schemas created, then config's fields
 const createLua = `
@@ -41,7 +89,7 @@ if redis.call('EXISTS', KEYS[2]) == 1 then
   if redis.call('HGET', KEYS[2], 'op') == ARGV[1] then return 'ok' end
   return 'exists'
 end
-redis.call('SADD', KEYS[1], ARGV[2])
+enlist(KEYS[1], ARGV[2])
 redis.call('HSET', KEYS[2], 'op', ARGV[1], 'uid', ARGV[3], 'revision', ARGV[4], 'schemas', ARGV[5])
 redis.call('HSET', KEYS[3], unpack(ARGV, 7))
 redis.call('HSET', KEYS[4], 'record_count', '0', 'file_count', '0', 'size_bytes', '0', 'oldest_record', '', 'newest_record', '')
@@ -71,13 +119,14 @@ if redis.call('HGET', KEYS[3], 'uid') ~= ARGV[2] then
   if redis.call('EXISTS', KEYS[1]) == 1 then return 'ok' end
   return 'missing'
 end
-for _, text in ipairs(redis.call('HVALS', KEYS[4])) do
-  local f = cjson.decode(text)
+local files = redis.call('HGETALL', KEYS[4])
+for i = 1, #files, 2 do
+  local f = cjson.decode(files[i + 1])
   local id = '_'
   if f.has_id then id = f.id end
-  redis.call('UNLINK', ARGV[3] .. id .. ':' .. f.day)
+  file_out(ARGV[3], id .. ':' .. f.day, files[i])
 end
-redis.call('SREM', KEYS[2], ARGV[1])
+delist(KEYS[2], ARGV[1])
 if redis.call('EXISTS', KEYS[4]) == 1 then redis.call('RENAME', KEYS[4], KEYS[1]) end
 for i = 3, #KEYS do redis.call('UNLINK', KEYS[i]) end
 redis.call('HSET', KEYS[1], '', '')
@@ -108,7 +157,7 @@ local function remove(path)
   local id = '_'
   if f.has_id then id = f.id end
   redis.call('HDEL', KEYS[3], path)
-  redis.call('SREM', ARGV[4] .. id .. ':' .. f.day, path)
+  file_out(ARGV[4], id .. ':' .. f.day, path)
   redis.call('ZREM', KEYS[7], f.min_time .. ' ' .. path)
   redis.call('ZREM', KEYS[8], f.max_time .. ' ' .. path)
   count('-1', string.format('%.0f', 0 - f.rows), string.format('%.0f', 0 - f.bytes))
@@ -118,7 +167,7 @@ for i = adds, #ARGV, 7 do
   local path = ARGV[i]
   remove(path)
   redis.call('HSET', KEYS[3], path, ARGV[i + 6])
-  redis.call('SADD', ARGV[4] .. ARGV[i + 1], path)
+  file_in(ARGV[4], ARGV[i + 1], path)
   if ARGV[i + 4] ~= '' then redis.call('ZADD', KEYS[7], 0, ARGV[i + 4] .. ' ' .. path) end
   if ARGV[i + 5] ~= '' then redis.call('ZADD', KEYS[8], 0, ARGV[i + 5] .. ' ' .. path) end
   count('1', ARGV[i + 2], ARGV[i + 3])
@@ -131,6 +180,7 @@ redis.call('HSET', KEYS[2], 'oldest_record', edge('ZRANGE', KEYS[7]), 'newest_re
 if ARGV[3] > (redis.call('GET', KEYS[9]) or '') then redis.call('SET', KEYS[9], ARGV[3]) end
 redis.call('HSET', KEYS[5], ARGV[2], ARGV[3])
 redis.call('HDEL', KEYS[6], ARGV[2])
+touched(ARGV[4])
 grow(KEYS[4])
 return 'ok'
 `
@@ -163,6 +213,21 @@ local beat = string.format('%.0f', now[1] * 1000000 + now[2])
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('HSET', KEYS[2], ARGV[1], '{"beat_us":' .. beat .. ',"node":' .. ARGV[3] .. '}')
 return 'ok'
+`
+
+// KEYS: nodes:services nodes:heartbeat
+// It answers with the time in microseconds, then for each node its id, JSON,
+// and 1 if it is in service.
+const nodesLua = `
+local now = redis.call('TIME')
+local out = {string.format('%.0f', now[1] * 1000000 + now[2])}
+local all = redis.call('HGETALL', KEYS[2])
+for i = 1, #all, 2 do
+  out[#out + 1] = all[i]
+  out[#out + 1] = all[i + 1]
+  out[#out + 1] = redis.call('HEXISTS', KEYS[1], all[i])
+end
+return out
 `
 
 // KEYS: nodes:services nodes:heartbeat

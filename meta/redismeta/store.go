@@ -5,13 +5,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"skein/internal/fault"
 	"skein/meta"
@@ -19,70 +17,77 @@ import (
 
 const (
 	defaultTimeout  = 5 * time.Second
+	patientTimeout  = 15 * time.Second // where another server takes over
 	defaultKeepLeft = 24 * time.Hour
 )
 
 // Options of a store.
 type Options struct {
-	Timeout  time.Duration // longest time of one method, its retries included; 5s if zero
-	PoolSize int           // connections; 10 per CPU if zero
+	Timeout  time.Duration // longest time of one method, its retries included; 5s if zero, 15s with sentinels or a cluster
+	PoolSize int           // connections at most, to each server; 10 per CPU if zero
+	PoolMin  int           // connections that are opened at the start and kept; none if zero
+	IdleMax  time.Duration // an unused connection beyond PoolMin is closed after; 30m if zero
+	Replicas int           // that must have a change before it is acknowledged; see Open if zero
 	KeepLeft time.Duration // how long Nodes shows those that left; 24h if zero
 }
 
 // Store is a meta.Store in Redis.
 type Store struct {
-	client   redis.UniversalClient
-	address  string // for messages: host:port
-	scripts  scripts
-	timeout  time.Duration
-	keepLeft time.Duration
-	running  sync.WaitGroup // calls, also those that nobody waits for any more
+	client      redis.UniversalClient
+	form        shape
+	cluster     bool   // form is cluster
+	address     string // for messages: host:port
+	replicas    int
+	replicaSeen sync.Map // *redis.Client -> sighting
+	masterName  string
+	sentinels   []sentinelAddr
+	scripts     scripts
+	timeout     time.Duration
+	keepLeft    time.Duration
+	running     sync.WaitGroup // calls, also those that nobody waits for any more
 }
 
 var _ meta.Store = (*Store)(nil)
 
-// Open connects to the Redis at a URL such as
-// redis://user:password@host:6379/0, or rediss:// for TLS. It fails with
-// Unavailable if that does not answer.
+// Open connects to the Redis at a URL: redis://user:password@host:6379/0 for
+// one server, redis+sentinel://host,host,host/master for a master that
+// sentinels watch, redis+cluster://host,host,host for a cluster; rediss for TLS.
+// It fails with Unavailable if that does not answer.
+//
+// With sentinels or a cluster a change is acknowledged once a replica has it,
+// or at once while the master has no replica that is alive. Options.Replicas
+// asks for so many in any case, and for them with one server too.
 func Open(ctx context.Context, rawURL string, opts Options) (*Store, error) {
-	o, err := parseURL(rawURL)
+	o, form, err := parseURL(rawURL)
 	if err != nil {
 		return nil, err
 	}
+	if opts.Timeout < 0 || opts.PoolSize < 0 || opts.PoolMin < 0 || opts.IdleMax < 0 || opts.Replicas < 0 {
+		return nil, fault.New(fault.InvalidArgument, "limits of Redis must not be negative")
+	}
 	if opts.Timeout == 0 {
 		opts.Timeout = defaultTimeout
+		if form != standalone {
+			opts.Timeout = patientTimeout
+		}
 	}
 	if opts.KeepLeft == 0 {
 		opts.KeepLeft = defaultKeepLeft
 	}
-	o.PoolSize = opts.PoolSize
-	o.ContextTimeoutEnabled = true
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = opts.Timeout, opts.Timeout, opts.Timeout
-	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	s := &Store{
-		client: redis.NewClient(o), address: o.Addr, scripts: newScripts(), timeout: opts.Timeout, keepLeft: opts.KeepLeft,
+		client: connect(o, form, opts), form: form, cluster: form == cluster, address: strings.Join(o.Addrs, ","), replicas: opts.Replicas,
+		scripts: newScripts(form == cluster), timeout: opts.Timeout, keepLeft: opts.KeepLeft,
 	}
-	if err := s.Ping(ctx); err != nil {
-		return nil, errors.Join(err, s.client.Close())
+	if form == sentinel {
+		s.masterName = o.MasterName
+		for _, addr := range o.Addrs {
+			s.sentinels = append(s.sentinels, sentinelAddr{addr, o.SentinelUsername, o.SentinelPassword, o.TLSConfig})
+		}
+	}
+	if err := s.warmUp(ctx, opts.PoolMin); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
-}
-
-// parseURL never repeats the URL in its error: it may hold a password.
-func parseURL(rawURL string) (*redis.Options, error) {
-	const form = "give redis://[user:password@]host:port[/number], or rediss:// for TLS, with odd characters of the password as %XX"
-	u, err := url.Parse(rawURL)
-	if err != nil {
-		return nil, fault.New(fault.InvalidArgument, "the URL of Redis cannot be read: "+form)
-	}
-	if u.Scheme != "redis" && u.Scheme != "rediss" || u.Host == "" {
-		return nil, fault.New(fault.InvalidArgument, "the URL of Redis has no host or another scheme: "+form)
-	}
-	o, err := redis.ParseURL(rawURL)
-	if err != nil {
-		return nil, fault.New(fault.InvalidArgument, "the URL of Redis has a bad port, database number or option: "+form)
-	}
-	return o, nil
 }
 
 // Close ends the connections and waits for what still runs.
@@ -97,6 +102,19 @@ func (s *Store) Ping(ctx context.Context) error {
 	return s.call(ctx, func(ctx context.Context) error { return s.client.Ping(ctx).Err() })
 }
 
+// Stats tells how the connections are used, by the names that
+// pool:redis:status has them under.
+func (s *Store) Stats() map[string]uint32 {
+	p := s.client.PoolStats()
+	return map[string]uint32{
+		"total_conns": p.TotalConns, "idle_conns": p.IdleConns, "stale_conns": p.StaleConns,
+		"hits": p.Hits, "misses": p.Misses, "timeouts": p.Timeouts,
+	}
+}
+
+// Shape is standalone, sentinel or cluster.
+func (s *Store) Shape() string { return [...]string{"standalone", "sentinel", "cluster"}[s.form] }
+
 // call runs f within the store's timeout and classifies its error. It returns
 // as soon as ctx ends, though the client may still wait for Redis: on error,
 // the caller must not touch what f sets.
@@ -108,7 +126,7 @@ func (s *Store) call(ctx context.Context, f func(context.Context) error) error {
 	s.running.Go(func() {
 		limited, cancel := context.WithTimeout(ctx, s.timeout)
 		defer cancel()
-		done <- f(limited)
+		done <- s.patiently(limited, f)
 	})
 	select {
 	case err := <-done:
@@ -126,6 +144,9 @@ func (s *Store) call(ctx context.Context, f func(context.Context) error) error {
 // classOf tells whose fault an error of the client is. What Redis answers is
 // a bug of ours unless it tells of its own state; all else is the network.
 func classOf(err error) fault.Code {
+	if errors.Is(err, errReplicas) || errors.Is(err, errMoved) {
+		return fault.Unavailable
+	}
 	var answer redis.Error
 	if !errors.As(err, &answer) {
 		return fault.Unavailable
@@ -134,7 +155,7 @@ func classOf(err error) fault.Code {
 	switch strings.TrimSuffix(word, ":") {
 	case "NOAUTH", "WRONGPASS", "NOPERM":
 		return fault.FailedPrecondition
-	case "LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "BUSY", "OOM", "MISCONF", "UNKILLABLE":
+	case "LOADING", "READONLY", "MOVED", "ASK", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "BUSY", "OOM", "MISCONF", "UNKILLABLE":
 		return fault.Unavailable
 	case "ERR":
 		if strings.Contains(answer.Error(), "max number of clients") {
@@ -151,7 +172,7 @@ func classOf(err error) fault.Code {
 func (s *Store) run(ctx context.Context, script *redis.Script, keys []string, args ...any) (word, rest string, err error) {
 	var answer string
 	err = s.call(ctx, func(ctx context.Context) (err error) {
-		answer, err = script.Run(ctx, s.client, keys, args...).Text()
+		answer, err = s.script(ctx, script, keys, args...).Text()
 		return err
 	})
 	if err != nil {

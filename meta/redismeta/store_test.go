@@ -83,6 +83,8 @@ func TestBadURL(t *testing.T) {
 		"", "localhost:6379", "http://:sEcReT@localhost", "redis://", "redis://:sEcReT@localhost:port", "redis://:a#sEcReT/@localhost:1",
 		"redis://user:1/sEcReT@localhost:6379", "redis://:sEcReT@localhost:6379/x", "unix:///sEcReT", "redis://:sEcReT\x7f@localhost",
 		"redis://:sEcReT@localhost:6379/0?sEcReT=1",
+		"redis://:sEcReT@a:1,b:2", "redis+sentinel://:sEcReT@a:1,b:2", "redis+sentinel://:sEcReT@a:1,b:2/skein/x", "redis+sentinel:///skein",
+		"redis+cluster://:sEcReT@a:1,,b:2", "redis+cluster://:sEcReT@a:1,b:port", "redis+cluster://:sEcReT@a:1,b:2/3", "redis+other://:sEcReT@a", "redis+://a",
 	} {
 		_, err := redismeta.Open(t.Context(), url, redismeta.Options{})
 		if fault.CodeOf(err) != fault.InvalidArgument || strings.Contains(err.Error(), "sEcReT") {

@@ -10,12 +10,16 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 
 	"skein/meta"
 	"skein/meta/internal/evolution"
 )
 
-const tablesPerRead = 200 // tables read in one round trip
+const (
+	tablesPerRead = 200 // tables read in one round trip
+	readsAtOnce   = 16  // in a cluster
+)
 
 // CreateTable implements meta.Store.
 func (s *Store) CreateTable(ctx context.Context, t meta.Table) error {
@@ -26,10 +30,14 @@ func (s *Store) CreateTable(ctx context.Context, t meta.Table) error {
 	if err != nil {
 		return err
 	}
-	k := keysOf(t.Name)
+	k := s.keysOf(t.Name)
+	if err := s.enlist(ctx, t.Name); err != nil {
+		return err
+	}
+	defer s.mirror(ctx, t.Name)
 	args := []any{newRequest(), t.Name, t.UID, t.Revision, schemas, meta.FormatTime(t.Created)}
 	answer, _, err := s.run(ctx, s.scripts.create,
-		[]string{tablesKey, k.schema, k.config, k.stats, k.created, k.version}, append(args, config...)...)
+		[]string{k.tables, k.schema, k.config, k.stats, k.created, k.version}, append(args, config...)...)
 	if err == nil && answer == "exists" {
 		return fmt.Errorf("%s: %w", t.Name, meta.ErrTableExists)
 	}
@@ -80,7 +88,7 @@ func (s *Store) UpdateTable(ctx context.Context, t meta.Table) (meta.Table, erro
 	if err != nil {
 		return meta.Table{}, err
 	}
-	k := keysOf(t.Name)
+	k := s.keysOf(t.Name)
 	args := []any{newRequest(), t.UID, t.Revision, t.Revision + 1, schemas}
 	answer, _, err := s.run(ctx, s.scripts.update, []string{k.schema, k.config}, append(args, config...)...)
 	switch {
@@ -98,10 +106,10 @@ func (s *Store) UpdateTable(ctx context.Context, t meta.Table) (meta.Table, erro
 // DropTable implements meta.Store. The files move to a receipt, so that an
 // answer that is lost loses no file names.
 func (s *Store) DropTable(ctx context.Context, name, uid string) ([]meta.File, error) {
-	k := keysOf(name)
-	receipt := receiptKey(newRequest())
+	k := s.keysOf(name)
+	receipt := k.receipt + newRequest()
 	answer, _, err := s.run(ctx, s.scripts.drop, []string{
-		receipt, tablesKey, k.schema, k.files,
+		receipt, k.tables, k.schema, k.files,
 		k.config, k.stats, k.created, k.lastWrite, k.oldest, k.newest, k.version, k.units, k.open,
 	}, name, uid, k.byIDDay)
 	if err != nil {
@@ -110,6 +118,7 @@ func (s *Store) DropTable(ctx context.Context, name, uid string) ([]meta.File, e
 	if answer == "missing" {
 		return nil, missing(name)
 	}
+	s.mirror(ctx, name)
 	var texts map[string]string
 	err = s.call(ctx, func(ctx context.Context) (err error) {
 		texts, err = s.client.HGetAll(ctx, receipt).Result()
@@ -154,16 +163,23 @@ type tableReply struct {
 // readTables reads those of the tables that exist, each as of one moment.
 func (s *Store) readTables(ctx context.Context, names []string) ([]meta.Table, error) {
 	replies := make([]tableReply, len(names))
-	err := s.read(ctx, func(ctx context.Context, p redis.Pipeliner) {
-		for i, name := range names {
-			k := keysOf(name)
-			replies[i] = tableReply{
-				schema: p.HGetAll(ctx, k.schema), config: p.HGetAll(ctx, k.config), stats: p.HGetAll(ctx, k.stats),
-				created: p.Get(ctx, k.created), lastWrite: p.Get(ctx, k.lastWrite),
+	some := func(from, to int) error {
+		return s.read(ctx, func(ctx context.Context, p redis.Pipeliner) {
+			for i := from; i < to; i++ {
+				replies[i] = s.askTable(ctx, p, names[i])
 			}
-		}
-	})
-	if err != nil {
+		})
+	}
+	step := len(names)
+	if s.cluster {
+		step = 1 // each on its server
+	}
+	var group errgroup.Group
+	group.SetLimit(readsAtOnce)
+	for i := 0; i < len(names); i += step {
+		group.Go(func() error { return some(i, i+step) })
+	}
+	if err := group.Wait(); err != nil {
 		return nil, err
 	}
 	var found []meta.Table
@@ -178,6 +194,14 @@ func (s *Store) readTables(ctx context.Context, names []string) ([]meta.Table, e
 		found = append(found, t)
 	}
 	return found, nil
+}
+
+func (s *Store) askTable(ctx context.Context, p redis.Pipeliner, name string) tableReply {
+	k := s.keysOf(name)
+	return tableReply{
+		schema: p.HGetAll(ctx, k.schema), config: p.HGetAll(ctx, k.config), stats: p.HGetAll(ctx, k.stats),
+		created: p.Get(ctx, k.created), lastWrite: p.Get(ctx, k.lastWrite),
+	}
 }
 
 // read runs the commands that f queues, all as of one moment. A key that is

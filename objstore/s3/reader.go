@@ -21,7 +21,9 @@ type reader struct {
 	offset int64 // of the next byte
 	left   int64 // bytes wanted; -1 to the end
 	etag   string
-	resets int // times that the connection broke
+	sums   bool             // the server is asked for the checksum
+	info   minio.ObjectInfo // of the first answer
+	resets int              // times that the connection broke
 	body   io.ReadCloser
 	err    error // how it ended
 }
@@ -32,6 +34,7 @@ func (r *reader) open() error {
 	if header := rangeHeader(r.offset, r.left); header != "" {
 		options.Set("Range", header)
 	}
+	options.Checksum = r.sums && r.etag == ""
 	if r.etag != "" {
 		if err := options.SetMatchETag(r.etag); err != nil {
 			return r.s.objectError(r.ctx, r.key, err)
@@ -46,6 +49,9 @@ func (r *reader) open() error {
 		return fault.Newf(fault.Aborted, "object %q was replaced while it was read; read it again: %w", r.key, err)
 	case err != nil:
 		return r.s.objectError(r.ctx, r.key, err)
+	}
+	if r.etag == "" {
+		r.info = info
 	}
 	r.body, r.etag = body, info.ETag
 	return nil

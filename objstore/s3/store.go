@@ -30,6 +30,20 @@ type Store struct {
 // Open connects to the endpoint and makes the bucket if it is missing. The
 // caller closes the store.
 func Open(ctx context.Context, options Options) (*Store, error) {
+	s, err := New(options)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.MakeBucket(ctx); err != nil {
+		s.transport.CloseIdleConnections()
+		return nil, err
+	}
+	return s, nil
+}
+
+// New is Open for an endpoint that may not answer now: nothing is sent to it,
+// and its bucket is taken to be there. The caller closes the store.
+func New(options Options) (*Store, error) {
 	options, endpoint, err := options.complete()
 	if err != nil {
 		return nil, err
@@ -51,10 +65,6 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	if err != nil {
 		return nil, fault.Newf(fault.InvalidArgument, "object store %s: %w", s.endpoint, err)
 	}
-	if err := s.makeBucket(ctx); err != nil {
-		s.transport.CloseIdleConnections()
-		return nil, err
-	}
 	return s, nil
 }
 
@@ -64,7 +74,8 @@ func (s *Store) Close() error {
 	return nil
 }
 
-func (s *Store) makeBucket(ctx context.Context) (err error) {
+// MakeBucket makes the bucket if it is missing.
+func (s *Store) MakeBucket(ctx context.Context) (err error) {
 	defer s.metrics.observe("make_bucket", time.Now(), &err)
 	found, err := s.client.BucketExists(ctx, s.options.Bucket)
 	if err != nil {
@@ -102,6 +113,42 @@ func (s *Store) Stat(ctx context.Context, key string) (_ objstore.Info, err erro
 	}
 	return objstore.Info{Key: key, Size: info.Size, Modified: info.LastModified}, nil
 }
+
+// Sum implements objstore.Summer.
+func (s *Store) Sum(ctx context.Context, key string) (_ objstore.Info, sum string, err error) {
+	if err := objstore.ValidateKey(key); err != nil {
+		return objstore.Info{}, "", err
+	}
+	defer s.metrics.observe("stat", time.Now(), &err)
+	info, err := s.client.StatObject(ctx, s.options.Bucket, key, minio.StatObjectOptions{Checksum: true})
+	if err != nil {
+		return objstore.Info{}, "", s.objectError(ctx, key, err)
+	}
+	return objstore.Info{Key: key, Size: info.Size, Modified: info.LastModified}, sumOf(info), nil
+}
+
+// Open implements objstore.Summer.
+func (s *Store) Open(ctx context.Context, key string) (_ io.ReadCloser, _ objstore.Info, sum string, err error) {
+	if err := objstore.ValidateKey(key); err != nil {
+		return nil, objstore.Info{}, "", err
+	}
+	defer s.metrics.observe("get", time.Now(), &err)
+	r := &reader{ctx: ctx, s: s, key: key, left: -1, sums: true}
+	if err := r.open(); err != nil {
+		return nil, objstore.Info{}, "", err
+	}
+	return r, objstore.Info{Key: key, Size: r.info.Size, Modified: r.info.LastModified}, sumOf(r.info), nil
+}
+
+func sumOf(info minio.ObjectInfo) string {
+	if info.ChecksumCRC32C == "" {
+		return ""
+	}
+	return "CRC32C:" + info.ChecksumCRC32C
+}
+
+// Endpoint is the URL without path, for messages.
+func (s *Store) Endpoint() string { return s.endpoint }
 
 // Delete implements objstore.Store.
 func (s *Store) Delete(ctx context.Context, key string) (err error) {

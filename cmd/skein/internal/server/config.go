@@ -20,11 +20,24 @@ type Config struct {
 	Roles         []string // coordinator, worker; both if empty
 	NodeID        string   // kept in the data directory if empty
 
-	Redis       string // URL
-	S3          string // URL
+	Redis         string        // URL, as redismeta.Open takes it
+	RedisPoolSize int           // connections at most; the driver's default if zero
+	RedisPoolMin  int           // connections kept open
+	RedisTimeout  time.Duration // of one call with its retries; the driver's default if zero
+	RedisReplicas int           // that must confirm a change; as far as they live if zero
+
+	S3          []string // URLs of the endpoints of the primary object store
 	S3AccessKey string
 	S3SecretKey string
 	Bucket      string
+
+	S3Backup          []string // URLs of the endpoints of the backup; none if empty
+	S3BackupAccessKey string   // those of S3 if empty
+	S3BackupSecretKey string
+	BackupBucket      string
+	BackupGrace       time.Duration // before a deletion reaches the backup; 7 days if zero
+
+	HealthEvery time.Duration // between checks of the stores; 30s if zero
 
 	AuthFile string
 	TLSCert  string

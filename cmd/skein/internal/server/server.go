@@ -53,6 +53,7 @@ type Server struct {
 	tls      *tls.Config
 	auth     *auth.Auth
 
+	kept    *stores
 	catalog meta.Store
 	db      *duck.DB
 	cache   *cache.Cache
@@ -151,16 +152,18 @@ func (s *Server) prepare() (err error) {
 }
 
 func (s *Server) openEngine(ctx context.Context) error {
-	catalog, objects, err := openStores(ctx, s.config, s.registry)
-	if err != nil {
-		return err
-	}
-	s.catalog = catalog
-	s.onStop(func(context.Context) error { return errors.Join(catalog.Close(), objects.Close()) })
 	id, err := s.config.nodeID()
 	if err != nil {
 		return err
 	}
+	kept, err := openStores(ctx, s.config, id, s.log, s.registry)
+	if err != nil {
+		return err
+	}
+	s.onStop(func(context.Context) error { return kept.close() })
+	s.watchHealth(kept, id)
+	s.kept, s.catalog = kept, kept.catalog
+	objects := kept.objects
 	s.db, err = duck.Open(duck.Options{
 		MemoryLimit: s.config.memoryLimit(), Threads: s.config.Threads, TempDir: s.config.dir("spill"),
 		AllowedDirs: []string{s.config.dir("objects"), s.config.dir("cache"), s.config.dir("worker"), s.config.dir("spill")},
@@ -176,7 +179,7 @@ func (s *Server) openEngine(ctx context.Context) error {
 	s.onStop(func(context.Context) error { return s.cache.Close() })
 	s.pool = node.NewPool(s.peerOptions())
 	s.onStop(func(context.Context) error { s.pool.Close(); return nil })
-	deps := coordinator.Deps{Meta: catalog, Objects: objects, DB: s.db, Log: s.log,
+	deps := coordinator.Deps{Meta: s.catalog, Objects: objects, DB: s.db, Log: s.log,
 		Authorize: s.authorize, Remote: func(n meta.Node) coordinator.Worker { return s.pool.Worker(n.Address) }}
 	if s.isWorker() {
 		local, err := s.openWorker(id, objects)

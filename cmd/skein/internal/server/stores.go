@@ -4,15 +4,23 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
 
+	"github.com/maypok86/otter/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"skein/internal/fault"
 	"skein/meta"
 	"skein/meta/boltmeta"
 	"skein/meta/redismeta"
 	"skein/objstore"
 	"skein/objstore/local"
+	"skein/objstore/pool"
 	"skein/objstore/s3"
+	"skein/objstore/transfer"
 )
 
 // closingObjects is an object store that is closed at the end.
@@ -21,30 +29,184 @@ type closingObjects interface {
 	io.Closer
 }
 
+// stores is where a node keeps things. Above them all is the same, whatever
+// they are.
+type stores struct {
+	catalog meta.Store
+	objects closingObjects
+
+	redis   *redismeta.Store // nil: the catalog is a file
+	pool    *pool.Pool       // nil: one endpoint or files
+	backups *backups         // nil without --s3-backup
+}
+
+// backups is what is between the two object stores.
+type backups struct {
+	queue *redismeta.Queue // of objects on their way to the backup
+	mover *transfer.Mover
+}
+
+const (
+	backupTasks        = 4 // of one node at once
+	defaultBackupGrace = 7 * 24 * time.Hour
+)
+
 // openStores opens the catalog, in Redis or in the data directory, and the
-// objects, in S3 or in the data directory. Above them all is the same.
-func openStores(ctx context.Context, c Config, reg prometheus.Registerer) (meta.Store, closingObjects, error) {
-	catalog, err := openCatalog(ctx, c)
-	if err != nil {
-		return nil, nil, err
+// objects, in S3 or in the data directory.
+func openStores(ctx context.Context, c Config, nodeID string, log *slog.Logger, reg prometheus.Registerer) (*stores, error) {
+	s := &stores{}
+	if err := s.openCatalog(ctx, c); err != nil {
+		return nil, err
 	}
-	objects, err := openObjects(ctx, c, reg)
-	if err != nil {
-		return nil, nil, errors.Join(err, catalog.Close())
+	if err := s.openObjects(ctx, c, nodeID, log, reg); err != nil {
+		return nil, errors.Join(err, s.catalog.Close())
 	}
-	return catalog, objects, nil
+	return s, nil
 }
 
-func openCatalog(ctx context.Context, c Config) (meta.Store, error) {
+func (s *stores) close() error { return errors.Join(s.objects.Close(), s.catalog.Close()) }
+
+func (s *stores) openCatalog(ctx context.Context, c Config) (err error) {
 	if c.Redis == "" {
-		return boltmeta.Open(c.dir("catalog.db"), boltmeta.Options{})
+		s.catalog, err = boltmeta.Open(c.dir("catalog.db"), boltmeta.Options{})
+		return err
 	}
-	return redismeta.Open(ctx, c.Redis, redismeta.Options{})
+	s.redis, err = redismeta.Open(ctx, c.Redis, redismeta.Options{
+		PoolSize: c.RedisPoolSize, PoolMin: c.RedisPoolMin, Timeout: c.RedisTimeout, Replicas: c.RedisReplicas,
+	})
+	s.catalog = s.redis
+	return err
 }
 
-func openObjects(ctx context.Context, c Config, reg prometheus.Registerer) (closingObjects, error) {
-	if c.S3 == "" {
-		return local.Open(c.DataDir, local.Options{}) // in DATA-DIR/objects
+func (s *stores) openObjects(ctx context.Context, c Config, nodeID string, log *slog.Logger, reg prometheus.Registerer) (err error) {
+	primary := s3.Options{AccessKey: c.S3AccessKey, SecretKey: c.S3SecretKey, Bucket: c.Bucket, Registerer: reg}
+	switch {
+	case len(c.S3) == 0:
+		s.objects, err = local.Open(c.DataDir, local.Options{}) // in DATA-DIR/objects
+		return err
+	case len(c.S3Backup) > 0 && s.redis == nil:
+		return fault.New(fault.InvalidArgument, "--s3-backup needs --redis: the switch between the object stores is kept there")
+	case len(c.S3) == 1 && len(c.S3Backup) == 0:
+		primary.Endpoint = c.S3[0]
+		s.objects, err = s3.Open(ctx, primary)
+		return err
 	}
-	return s3.Open(ctx, s3.Options{Endpoint: c.S3, AccessKey: c.S3AccessKey, SecretKey: c.S3SecretKey, Bucket: c.Bucket, Registerer: reg})
+	o := pool.Options{Log: log, Registerer: reg}
+	p := &pooled{}
+	if o.Primary, err = p.open(ctx, c.S3, primary, log); err != nil {
+		return errors.Join(err, p.closeStores())
+	}
+	if len(c.S3Backup) > 0 {
+		backup := s3.Options{AccessKey: c.S3BackupAccessKey, SecretKey: c.S3BackupSecretKey, Bucket: c.BackupBucket, Registerer: reg}
+		if backup.AccessKey == "" {
+			backup.AccessKey, backup.SecretKey = primary.AccessKey, primary.SecretKey
+		}
+		if o.Backup, err = p.open(ctx, c.S3Backup, backup, log); err != nil {
+			return errors.Join(err, p.closeStores())
+		}
+		o.Agreement = &pool.Agreement{
+			Node: nodeID, Switch: s.redis.Register("pool:minio:switch"), Votes: s.redis.Votes("pool:minio:votes"),
+			Lease: s.redis.Lease("pool-return"), Journal: s.redis.Queue("return"),
+		}
+	}
+	if p.pool, err = pool.Open(ctx, o); err != nil {
+		return errors.Join(err, p.closeStores())
+	}
+	p.Store, s.pool, s.objects = p.pool, p.pool, p
+	if len(c.S3Backup) > 0 {
+		s.startBackups(c, p, log, reg)
+	}
+	return nil
+}
+
+// startBackups queues what is stored and deleted, and works the queue off.
+func (s *stores) startBackups(c Config, p *pooled, log *slog.Logger, reg prometheus.Registerer) {
+	grace := c.BackupGrace
+	if grace == 0 {
+		grace = defaultBackupGrace
+	}
+	queue := s.redis.Queue("backup")
+	s.backups = &backups{queue: queue, mover: transfer.NewMover(p.pool.Primary(), p.pool.Backup(), queue, transfer.Options{
+		Name: "backup", Parallel: backupTasks, LateMax: transfer.LateMax, DeleteBoth: true, Log: log, Registerer: reg,
+	})}
+	p.Store = &transfer.Backed{Store: p.pool, Queue: queue, Wants: s.wantsBackup(), Grace: grace, Log: log}
+	ctx, cancel := context.WithCancel(context.Background())
+	p.cancel = cancel
+	p.moving.Go(func() { s.backups.mover.Run(ctx) })
+}
+
+const (
+	configsCached = 10_000
+	configHolds   = 30 * time.Second // a change of backup_enabled takes effect after
+)
+
+// wantsBackup looks at the table's configuration. When in doubt an object is
+// backed up.
+func (s *stores) wantsBackup() func(context.Context, string) bool {
+	cache := otter.Must(&otter.Options[string, bool]{MaximumSize: configsCached, ExpiryCalculator: otter.ExpiryWriting[string, bool](configHolds)})
+	return func(ctx context.Context, key string) bool {
+		name, _, _ := strings.Cut(key, "/")
+		if wants, ok := cache.GetIfPresent(name); ok {
+			return wants
+		}
+		t, err := s.redis.Table(ctx, name)
+		if err != nil {
+			return true
+		}
+		cache.Set(name, t.Config.BackupEnabled)
+		return t.Config.BackupEnabled
+	}
+}
+
+// pooled is a pool with the stores of its endpoints, which it closes.
+type pooled struct {
+	objstore.Store // the pool, perhaps backed
+	pool           *pool.Pool
+	stores         []*s3.Store
+	cancel         context.CancelFunc // of the mover; nil if there is none
+	moving         sync.WaitGroup
+}
+
+// makeBucketWait bounds how long a start waits for an endpoint that may be
+// away.
+const makeBucketWait = 3 * time.Second
+
+// open makes the stores of a set's endpoints. One that does not answer now is
+// no error.
+func (p *pooled) open(ctx context.Context, urls []string, o s3.Options, log *slog.Logger) ([]pool.Endpoint, error) {
+	o.AttemptsMax = 1 // the pool tries elsewhere
+	o.DialTimeout = 2 * time.Second
+	var endpoints []pool.Endpoint
+	for _, url := range urls {
+		o.Endpoint = url
+		store, err := s3.New(o)
+		if err != nil {
+			return nil, err
+		}
+		p.stores = append(p.stores, store)
+		endpoints = append(endpoints, pool.Endpoint{Name: store.Endpoint(), Store: store})
+		limited, cancel := context.WithTimeout(ctx, makeBucketWait)
+		if err := store.MakeBucket(limited); err != nil {
+			log.Warn("object store is not ready", "endpoint", store.Endpoint(), "error", err)
+		}
+		cancel()
+	}
+	return endpoints, nil
+}
+
+// Close ends the mover and the pool, then the stores.
+func (p *pooled) Close() error {
+	if p.cancel != nil {
+		p.cancel()
+		p.moving.Wait()
+	}
+	return errors.Join(p.pool.Close(), p.closeStores())
+}
+
+func (p *pooled) closeStores() error {
+	var errs []error
+	for _, s := range p.stores {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(errs...)
 }
