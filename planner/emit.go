@@ -62,7 +62,7 @@ func (d *divider) emit(tree node, columns []Column) *Stage {
 		if from := d.read(s, n, l, scans[l]); from != nil && l.use.mode == everything {
 			read[l] = from
 		}
-		return true
+		return !(l.inPlace() && l.use.mode != everything && d.reduceInPlace(s, n, l, scans))
 	})
 	if split != nil {
 		s.narrowings(split, read)

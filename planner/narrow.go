@@ -136,10 +136,18 @@ func (s *Stage) narrowings(split *leaf, read map[*leaf]*Stage) {
 // narrowBy leaves files of the split table out by one column of a stage, whose
 // name it returns; empty if the stage has not kept it.
 func (s *Stage) narrowBy(split *leaf, p pair, from *Stage) string {
-	for i, c := range from.columns {
-		if kept := from.stored(i); kept == p[1].name || from.scan && fold(c.Name) == p[1].name {
-			s.Narrow = append(s.Narrow, Narrowing{Table: split.table, Column: p[0].name, Stage: from.ID, Kept: kept})
-			from.bound(kept)
+	kept := from.keptAs(p[1].name)
+	if kept != "" {
+		s.Narrow = append(s.Narrow, Narrowing{Table: split.table, Column: p[0].name, Stage: from.ID, Kept: kept})
+		from.bound(kept)
+	}
+	return kept
+}
+
+// keptAs is the name by which the stage keeps a column; empty if it does not.
+func (s *Stage) keptAs(name string) string {
+	for i, c := range s.columns {
+		if kept := s.stored(i); kept == name || s.scan && fold(c.Name) == name {
 			return kept
 		}
 	}

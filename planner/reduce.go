@@ -66,6 +66,42 @@ func (d *divider) reduce(s *Stage, l *leaf, made map[*leaf]*Stage) []node {
 	return conditions
 }
 
+// reduceInPlace puts the conditions that the rows of a table which a fragment
+// reads itself meet those of smaller leaves right above the table. DuckDB finds
+// by itself that a join leaves few rows only where it knows both sides well.
+func (d *divider) reduceInPlace(s *Stage, n node, l *leaf, scans map[*leaf]*Stage) bool {
+	if n["sample"] != nil || len(list(n, "column_name_alias")) > 0 {
+		return false
+	}
+	var conditions []node
+	for _, p := range l.equals {
+		m := p[1].leaf
+		if m.use.mode != everything || !m.reduces(l) || isEcho(p) {
+			continue
+		}
+		if m.isTiny() {
+			conditions = append(conditions, s.amongTiny(p, map[*leaf]bool{l: true}))
+			continue
+		}
+		from := scans[m]
+		if m.stage != nil {
+			from = m.stage
+		}
+		if from == nil || from.keptAs(p[1].name) == "" {
+			continue
+		}
+		values := selectNode([]any{column(from.keptAs(p[1].name))}, tableRef(s.readView(Read{Stage: from.ID}), ""))
+		conditions = append(conditions, in(column(p[0].name), values))
+	}
+	if len(conditions) == 0 {
+		return false
+	}
+	query := selectNode([]any{star()}, tableRef(str(n, "table_name"), ""))
+	query["where_clause"] = and(conditions)
+	become(n, subqueryRef(query, str(n, "alias"), []any{}))
+	return true
+}
+
 // amongTiny is the condition that a column has a value of a table that each
 // fragment reads by itself.
 func (s *Stage) amongTiny(p pair, above map[*leaf]bool) node {
@@ -92,15 +128,16 @@ func (l *leaf) reduces(other *leaf) bool {
 	return l.isSelective() && (l.isTiny() || l.bytes() <= min(reduceShare*other.unreduced(), reduceBytes))
 }
 
-// isEcho tells that the second of two equal columns has all values but those
-// that others, which are equal to it, leave out: they reduce the first as well.
+// isEcho tells that the leaf of the second of two equal columns has all rows
+// but those that others leave out, which reduce the first one's leaf as well.
 func isEcho(p pair) bool {
 	m := p[1].leaf
 	if m.stage != nil || len(m.filters) > 0 {
 		return false
 	}
 	for _, q := range m.equals {
-		if q[1].leaf.reduces(m) && !slices.Contains(p[0].leaf.equals, pair{p[0], q[1]}) {
+		also := func(r pair) bool { return r[1] == q[1] }
+		if q[1].leaf.reduces(m) && !slices.ContainsFunc(p[0].leaf.equals, also) {
 			return false
 		}
 	}
