@@ -68,12 +68,19 @@ func (f *fragment) scan(t planner.StageTable, v *tableView) *nodev1.TableScan {
 	if t.Key == "" {
 		return v.scan(f.files[t.View])
 	}
-	part := t.Parts[f.number]
-	s, edges := v.scan(part.Inside), v.scan(part.Edges)
-	for _, g := range edges.Groups {
+	var inside, edges []planner.File
+	for _, file := range f.files[t.View] {
+		if t.Parts[f.number].IsEdge(file) {
+			edges = append(edges, file)
+		} else {
+			inside = append(inside, file)
+		}
+	}
+	s, filtered := v.scan(inside), v.scan(edges)
+	for _, g := range filtered.Groups {
 		g.Filter = f.stage.Within(t.Key, f.number)
 	}
-	s.Groups = append(s.Groups, edges.Groups...)
+	s.Groups = append(s.Groups, filtered.Groups...)
 	return s
 }
 
@@ -136,7 +143,7 @@ func (e *execution) make(s *stageRun) {
 	add := func(worker string, split []planner.File) *fragment {
 		f := &fragment{home: worker, stage: s, number: len(s.fragments), worker: worker, files: map[string][]planner.File{}, running: map[int]*attempt{}}
 		for _, t := range s.Tables {
-			f.files[t.View] = t.Of(f.number, split)
+			f.files[t.View] = e.narrowed(s, t.View, t.Of(f.number, split))
 		}
 		s.fragments = append(s.fragments, f)
 		return f
@@ -144,7 +151,7 @@ func (e *execution) make(s *stageRun) {
 	switch s.Kind {
 	case planner.Split:
 		for _, f := range s.Fragments {
-			add(f.Worker, e.narrowed(s, f.Files))
+			add(f.Worker, f.Files)
 		}
 	case planner.Ranged:
 		for _, f := range s.Fragments {
@@ -168,10 +175,13 @@ func (e *execution) make(s *stageRun) {
 	s.parts = len(s.fragments)
 }
 
-// narrowed leaves files out that hold no value that the rows of earlier stages
-// have.
-func (e *execution) narrowed(s *stageRun, files []planner.File) []planner.File {
+// narrowed leaves files of a view out that hold no value that the rows of
+// earlier stages have.
+func (e *execution) narrowed(s *stageRun, view string, files []planner.File) []planner.File {
 	for _, n := range s.Narrow {
+		if n.View != view {
+			continue
+		}
 		wanted := map[string]bool{}
 		for _, f := range e.stages[n.Stage].fragments {
 			for _, b := range f.kept.Bounds {

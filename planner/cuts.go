@@ -27,6 +27,11 @@ type Part struct {
 	Edges  []File // that may also hold rows of others
 }
 
+// IsEdge tells whether a file of the part may hold rows of others.
+func (p Part) IsEdge(f File) bool {
+	return slices.ContainsFunc(p.Edges, func(e File) bool { return e.Path == f.Path })
+}
+
 const (
 	// cutFilesMin is how many files for each part a table must have: their
 	// ends are read by two parts.

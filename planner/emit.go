@@ -48,24 +48,25 @@ func (d *divider) emit(tree node, columns []Column) *Stage {
 	dropPushed(tree, func(l *leaf) bool { return !l.inPlace() })
 	w := wantedBy(tree)
 	scans := d.scans(tree, w)
-	var split *leaf
 	read := map[*leaf]*Stage{}
+	var inShares []leafView
 	walkInOrder(tree, func(n node) bool {
 		l, ok := n[mark].(*leaf)
 		if !ok || kind(n) != "BASE_TABLE" {
 			d.unseen = d.unseen || kind(n) == "BASE_TABLE" && str(n, "schema_name") != cteSchema
 			return true
 		}
-		if l.inPlace() && l.use.mode == driven {
-			split = l
-		}
-		if from := d.read(s, n, l, scans[l]); from != nil && l.use.mode == everything {
+		if from := d.read(s, n, l, scans[l]); from != nil {
 			read[l] = from
 		}
-		return !(l.inPlace() && l.use.mode != everything && d.reduceInPlace(s, n, l, scans))
+		if !l.inPlace() || l.use.mode == everything {
+			return true
+		}
+		inShares = append(inShares, leafView{l, str(n, "table_name")})
+		return !d.reduceInPlace(s, n, l, scans)
 	})
-	if split != nil {
-		s.narrowings(split, read)
+	for _, v := range inShares {
+		s.narrowings(v, read)
 	}
 	s.tree = tree
 	for _, b := range s.sizes {

@@ -8,10 +8,11 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/ast"
 )
 
-// Narrowing says that of a stage's split table only those rows matter whose
-// column has a value that the rows of an earlier stage have: their bounds,
+// Narrowing says that of a table that a stage's fragments read shares of only
+// those rows matter whose column has a value that the rows of an earlier stage have: their bounds,
 // known once they are kept, leave files out.
 type Narrowing struct {
+	View   string
 	Table  *Table
 	Column string // of the table
 	Stage  int
@@ -123,22 +124,27 @@ func (b *block) ownLeaves(from any, own map[*leaf]bool) {
 	}
 }
 
-// narrowings are those of a stage's split table by stages of which each
-// fragment reads all rows.
-func (s *Stage) narrowings(split *leaf, read map[*leaf]*Stage) {
-	for _, p := range split.equals {
+// leafView is a table of which fragments read shares, by its view.
+type leafView struct {
+	*leaf
+	view string
+}
+
+// narrowings are those of a table by the stages that are read beside it.
+func (s *Stage) narrowings(v leafView, read map[*leaf]*Stage) {
+	for _, p := range v.equals {
 		if from := read[p[1].leaf]; from != nil {
-			s.narrowBy(split, p, from)
+			s.narrowBy(v, p, from)
 		}
 	}
 }
 
-// narrowBy leaves files of the split table out by one column of a stage, whose
-// name it returns; empty if the stage has not kept it.
-func (s *Stage) narrowBy(split *leaf, p pair, from *Stage) string {
+// narrowBy leaves files of a table out by one column of a stage, whose name it
+// returns; empty if the stage has not kept it.
+func (s *Stage) narrowBy(v leafView, p pair, from *Stage) string {
 	kept := from.keptAs(p[1].name)
 	if kept != "" {
-		s.Narrow = append(s.Narrow, Narrowing{Table: split.table, Column: p[0].name, Stage: from.ID, Kept: kept})
+		s.Narrow = append(s.Narrow, Narrowing{View: v.view, Table: v.table, Column: p[0].name, Stage: from.ID, Kept: kept})
 		from.bound(kept)
 	}
 	return kept

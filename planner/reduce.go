@@ -55,7 +55,7 @@ func (d *divider) reduce(s *Stage, l *leaf, made map[*leaf]*Stage) []node {
 		if from == nil {
 			continue
 		}
-		kept := s.narrowBy(l, p, from)
+		kept := s.narrowBy(leafView{l, l.table.Name}, p, from)
 		if kept == "" || seen[itoa(from.ID)+kept+p[0].name] {
 			continue
 		}

@@ -22,7 +22,7 @@ type Stage struct {
 	Why       string // for One: what kept the query from being divided further
 	Tables    []StageTable
 	Reads     []Read
-	Narrow    []Narrowing // of Split: what leaves files out when earlier stages are kept
+	Narrow    []Narrowing // of Split and Ranged: what leaves files out when earlier stages are kept
 	Bounds    []string    // columns whose bounds later stages need
 	Follow    int         // of Follow: the stage
 	Worker    string      // of One: which should run it
