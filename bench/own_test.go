@@ -111,6 +111,7 @@ func TestPrintOwn(t *testing.T) {
 func TestOwnSuitesWantTheirNeeds(t *testing.T) {
 	for says, o := range map[string]Options{
 		"suite plan needs the program":     {Suites: []string{SuitePlan}, DataDir: "d"},
+		"suite backup needs the program":   {Suites: []string{SuiteBackup}},
 		"suite divide needs a data":        {Suites: []string{SuiteDivide}, Program: "p"},
 		"suite links runs alone":           {Suites: []string{SuiteLinks, SuiteTPCH}, DataDir: "d", Program: "p"},
 		"workers: 0: want 1 to 32":         {Workers: []int{1, 0}},
@@ -148,7 +149,7 @@ func TestLinksLeavesTheMachineAlone(t *testing.T) {
 
 func TestOwnSuitesTellWhatIsMissing(t *testing.T) {
 	f := newFake(t)
-	for _, suite := range []string{SuitePlan, SuiteDivide} {
+	for _, suite := range []string{SuitePlan, SuiteDivide, SuiteBackup} {
 		_, _, err := runFake(t, f, Options{Suites: []string{suite}, DataDir: dataSet(t), Program: "skein", MinIO: "no such minio"})
 		if fault.CodeOf(err) != fault.FailedPrecondition || !strings.Contains(err.Error(), "--minio") {
 			t.Errorf("%s: got %v", suite, err)

@@ -83,6 +83,15 @@ func printLinks(b *strings.Builder, l *LinksReport) {
 	printProblems(b, l.Queries)
 }
 
+func printBackup(b *strings.Builder, r *BackupReport) {
+	w := newTable("round", "backup ms", "plain copy ms", "plain/backup")
+	for i, p := range r.Rounds {
+		w.AppendRow(table.Row{i + 1, ms(p.SkeinMS), ms(p.PlainMS), times(ratio(p.PlainMS, p.SkeinMS))})
+	}
+	w.AppendFooter(table.Row{"all", "", "", times(r.Ratio)})
+	fmt.Fprintf(b, "\nBackup of %d objects with %.1f MB beside a plain copy of %d at once\n%s\n", r.Objects, mb(r.Bytes), backupParallel, w.Render())
+}
+
 // coldVerdict is the worst of a query's runs.
 func coldVerdict(q ColdQuery) string {
 	for _, r := range q.Runs {

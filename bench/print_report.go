@@ -31,6 +31,9 @@ func printReport(w io.Writer, r *Report) error {
 	if r.Links != nil && len(r.Links.Queries) > 0 {
 		printLinks(&b, r.Links)
 	}
+	if r.Backup != nil && len(r.Backup.Rounds) > 0 {
+		printBackup(&b, r.Backup)
+	}
 	for _, t := range r.Targets {
 		fmt.Fprintln(&b, t)
 	}

@@ -21,7 +21,8 @@ type Report struct {
 	Plan    *PlanReport   `json:"plan,omitempty"`
 	Divide  *DivideReport `json:"divide,omitempty"`
 	Links   *LinksReport  `json:"links,omitempty"`
-	Targets []Target      `json:"targets,omitempty"` // of plan, divide and links
+	Backup  *BackupReport `json:"backup,omitempty"`
+	Targets []Target      `json:"targets,omitempty"` // of the suites that start servers
 	Failure string        `json:"failure,omitempty"` // why the run failed
 }
 

@@ -111,6 +111,10 @@ func runSuite(ctx context.Context, o Options, c suite, files map[string][]string
 		if report.Links, err = runLinks(ctx, w, o.sizes(c.workers)); err == nil {
 			report.Targets = append(report.Targets, report.Links.targets()...)
 		}
+	case SuiteBackup:
+		if report.Backup, err = runBackup(ctx, o); err == nil {
+			report.Targets = append(report.Targets, report.Backup.targets()...)
+		}
 	}
 	return err
 }

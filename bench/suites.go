@@ -9,6 +9,7 @@ const (
 	SuitePlan   = "plan"   // starts its own server: what planning costs
 	SuiteDivide = "divide" // starts its own clusters: how the work divides over workers
 	SuiteLinks  = "links"  // likewise, with slow links to the object store
+	SuiteBackup = "backup" // starts its own servers: a backup beside a plain copy
 )
 
 // suite is what a run needs for one of them.
@@ -28,6 +29,7 @@ func suites() []suite {
 		{name: SuitePlan, data: true, program: true},
 		{name: SuiteDivide, data: true, program: true, workers: []int{1, 4}},
 		{name: SuiteLinks, data: true, program: true, workers: []int{1, 2, 4}},
+		{name: SuiteBackup, program: true},
 	}
 }
 

@@ -71,14 +71,11 @@ type outcome struct {
 // run sends the plan's fragments out and returns the rows of its last stage.
 // The reader owns all that the query holds anywhere.
 func (c *Coordinator) run(ctx context.Context, p *planner.Plan, views map[string]*tableView) (batch.Reader, *execution, error) {
-	e := &execution{c: c, id: ulid.Make().String(), views: views, text: p.SQL, holds: map[string]*hold{}, known: map[string]meta.Node{}, ended: make(chan outcome)}
-	leave, err := c.admission.enter(ctx)
+	e, err := c.admit(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	e.leave = leave
-	ctx, e.timeout = context.WithTimeoutCause(ctx, c.opts.QueryTimeout, fault.Newf(fault.DeadlineExceeded, "the query took longer than %v; raise --query-timeout", c.opts.QueryTimeout))
-	e.ctx, e.stop = context.WithCancelCause(ctx)
+	e.views, e.text = views, p.SQL
 	for _, s := range p.Stages {
 		e.stages = append(e.stages, &stageRun{Stage: s})
 	}
@@ -89,6 +86,18 @@ func (c *Coordinator) run(ctx context.Context, p *planner.Plan, views map[string
 		return nil, nil, err
 	}
 	return &ownedReader{Reader: r, e: e}, e, nil
+}
+
+// admit waits until one more query may run. The caller closes the execution.
+func (c *Coordinator) admit(ctx context.Context) (*execution, error) {
+	leave, err := c.admission.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e := &execution{c: c, id: ulid.Make().String(), holds: map[string]*hold{}, known: map[string]meta.Node{}, ended: make(chan outcome), leave: leave}
+	ctx, e.timeout = context.WithTimeoutCause(ctx, c.opts.QueryTimeout, fault.Newf(fault.DeadlineExceeded, "the query took longer than %v; raise --query-timeout", c.opts.QueryTimeout))
+	e.ctx, e.stop = context.WithCancelCause(ctx)
+	return e, nil
 }
 
 // ownedReader ends the execution with its rows.

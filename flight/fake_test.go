@@ -65,6 +65,7 @@ func newCoord() *coord {
 			"SELECT none":      {schema: n, batches: 0},
 			"SELECT many":      {schema: n, batches: 1000},
 			"SELECT endless":   {schema: n, batches: -1},
+			"SELECT endless ?": {schema: n, params: p, batches: -1},
 			"SELECT broken":    {schema: n, batches: 3, end: fault.New(fault.ResourceExhausted, "out of memory")},
 			"SELECT ?":         {schema: n, params: p, batches: 1},
 			"SELECT untyped ?": {schema: n, params: arrow.NewSchema([]arrow.Field{{Name: "1", Type: arrow.Null}}, nil), batches: 1},
@@ -110,6 +111,19 @@ func (c *coord) Query(_ context.Context, sql string, params arrow.RecordBatch) (
 	}
 	c.open.Add(1)
 	return r, nil
+}
+
+// Partitions divides one statement into two.
+func (c *coord) Partitions(_ context.Context, sql string) ([]coordinator.Partition, error) {
+	if sql != "SELECT many" {
+		return nil, nil
+	}
+	return []coordinator.Partition{{Address: "a:1", Fragment: []byte("first")}, {Address: "b:1", Fragment: []byte("second")}}, nil
+}
+
+func (c *coord) ReadPartition(ctx context.Context, fragment []byte) (batch.Reader, error) {
+	c.note("part "+string(fragment), nil)
+	return c.Query(ctx, "SELECT 1", nil)
 }
 
 func (c *coord) Execute(_ context.Context, sql string, params arrow.RecordBatch) (int64, error) {

@@ -133,7 +133,11 @@ func (s *sqlServer) tables(ctx context.Context, schema *arrow.Schema, names like
 			if err != nil {
 				return nil, err
 			}
-			b.Field(4).(*array.BinaryBuilder).Append(serialize(describedSchema(&t, columns)))
+			described := describedSchema(&t, columns)
+			if isJava(ctx) {
+				described = javaSchema(described)
+			}
+			b.Field(4).(*array.BinaryBuilder).Append(serialize(described))
 		}
 		for i, v := range []string{Catalog, DBSchema, t.Name, tableType} {
 			b.Field(i).(*array.StringBuilder).Append(v)

@@ -97,7 +97,7 @@ func (s *sqlServer) GetFlightInfoPreparedStatement(ctx context.Context, q flight
 		// The types of the result may depend on those of the values.
 		return infoOf(d, nil, d.Cmd), nil
 	}
-	return infoOf(d, p.statement.Schema, d.Cmd), nil
+	return s.infoOfQuery(ctx, d, p.statement.Schema, p.sql)
 }
 
 // GetSchemaPreparedStatement implements flightsql.Server.

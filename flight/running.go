@@ -103,21 +103,22 @@ func why(ctx context.Context, err error) error {
 // CancelFlightInfo implements flightsql.Server, and serves CancelQuery. A
 // statement's ticket is not good any more after that; a prepared statement can
 // be run again.
-func (s *sqlServer) CancelFlightInfo(_ context.Context, r *arrowflight.CancelFlightInfoRequest) (arrowflight.CancelFlightInfoResult, error) {
-	status, err := s.cancel(r.GetInfo().GetEndpoint())
+func (s *sqlServer) CancelFlightInfo(ctx context.Context, r *arrowflight.CancelFlightInfoRequest) (arrowflight.CancelFlightInfoResult, error) {
+	status, err := s.cancel(ctx, r.GetInfo().GetEndpoint())
 	return arrowflight.CancelFlightInfoResult{Status: status}, err
 }
 
-func (s *sqlServer) cancel(endpoints []*arrowflight.FlightEndpoint) (arrowflight.CancelStatus, error) {
+func (s *sqlServer) cancel(ctx context.Context, endpoints []*arrowflight.FlightEndpoint) (arrowflight.CancelStatus, error) {
 	if len(endpoints) == 0 {
 		return arrowflight.CancelStatusUnspecified, fault.New(fault.InvalidArgument, "the flight info has no endpoint whose query could be cancelled")
 	}
 	status := arrowflight.CancelStatusNotCancellable
 	for _, e := range endpoints {
-		if err := s.known(e.GetTicket()); err != nil {
+		if err := s.known(ctx, e.GetTicket()); err != nil {
 			return arrowflight.CancelStatusUnspecified, err
 		}
 		_, once := parseTicket(e.GetTicket()).(*flightpb.TicketStatementQuery)
+		once = once || isPart(e.GetTicket().GetTicket())
 		if s.running.cancel(e.GetTicket().GetTicket(), once) || once {
 			status = arrowflight.CancelStatusCancelled
 		}
@@ -126,7 +127,11 @@ func (s *sqlServer) cancel(endpoints []*arrowflight.FlightEndpoint) (arrowflight
 }
 
 // known refuses tickets that are of no statement here.
-func (s *sqlServer) known(t *arrowflight.Ticket) error {
+func (s *sqlServer) known(ctx context.Context, t *arrowflight.Ticket) error {
+	if isPart(t.GetTicket()) {
+		_, err := s.parts.fragment(ctx, t.GetTicket())
+		return err
+	}
 	switch m := parseTicket(t).(type) {
 	case *flightpb.TicketStatementQuery:
 		_, err := readHandle(m.GetStatementHandle())
@@ -143,10 +148,13 @@ func (s *sqlServer) known(t *arrowflight.Ticket) error {
 
 // RenewFlightEndpoint implements flightsql.Server. Tickets of statements do
 // not expire; those of prepared statements do not as long as these are used,
-// which this call counts as.
-func (s *sqlServer) RenewFlightEndpoint(_ context.Context, r *arrowflight.RenewFlightEndpointRequest) (*arrowflight.FlightEndpoint, error) {
+// which this call counts as; those of parts are made anew.
+func (s *sqlServer) RenewFlightEndpoint(ctx context.Context, r *arrowflight.RenewFlightEndpointRequest) (*arrowflight.FlightEndpoint, error) {
 	e := r.GetEndpoint()
-	if err := s.known(e.GetTicket()); err != nil {
+	if isPart(e.GetTicket().GetTicket()) {
+		return s.renewPart(ctx, e)
+	}
+	if err := s.known(ctx, e.GetTicket()); err != nil {
 		return nil, err
 	}
 	return &arrowflight.FlightEndpoint{Ticket: e.GetTicket(), Location: e.GetLocation(), AppMetadata: e.GetAppMetadata()}, nil

@@ -86,7 +86,8 @@ func TestCancelBeforeAndAfter(t *testing.T) {
 	if _, err := d.client.DoGet(ctx, info.Endpoint[0].Ticket); fault.CodeOf(fault.From(err)) != fault.NotFound {
 		t.Errorf("a cancelled ticket: %v", err)
 	}
-	p := d.prepare(t, "SELECT endless")
+	p := d.prepare(t, "SELECT endless ?")
+	p.SetParameters(numbers(1))
 	info, err = p.Execute(ctx)
 	if err != nil {
 		t.Fatal(err)

@@ -32,6 +32,12 @@ type Coordinator interface {
 	// ListTables returns one page of the tables that match a pattern with *
 	// and ?.
 	ListTables(ctx context.Context, pattern string, page, limit int) (coordinator.TablePage, error)
+	// Partitions divides a query into parts that are read one by one; nil where
+	// it cannot be divided.
+	Partitions(ctx context.Context, sql string) ([]coordinator.Partition, error)
+	// ReadPartition reads a part that Partitions of any node gave. ctx lives
+	// until the reader is closed.
+	ReadPartition(ctx context.Context, fragment []byte) (batch.Reader, error)
 	// ArrowSchema is the schema of a table's columns.
 	ArrowSchema(ctx context.Context, table string) (*arrow.Schema, error)
 }
@@ -57,6 +63,13 @@ type Options struct {
 	PreparedMax   int           // prepared statements held; 10,000 if zero
 	PreparedBytes int64         // of their SQL and parameters; 256 MiB if zero
 	PreparedIdle  time.Duration // after which one is forgotten; 1 h if zero; transactions likewise
+
+	Parallel bool                         // an endpoint for each part of a result, unless the client asks for one
+	PartKey  []byte                       // signs the tickets of parts: the same on all nodes; this node's own if empty
+	PartLife time.Duration                // of such a ticket; 10 min if zero
+	Address  string                       // host:port of this node for clients; none if empty
+	TLS      bool                         // addresses are reached by TLS
+	User     func(context.Context) string // name of the caller, whose tickets nobody else may use; nil: all are one
 }
 
 func (o Options) withDefaults() Options {
@@ -71,6 +84,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.PreparedIdle == 0 {
 		o.PreparedIdle = time.Hour
+	}
+	if o.PartLife == 0 {
+		o.PartLife = 10 * time.Minute
 	}
 	return o
 }
@@ -94,7 +110,7 @@ type Server struct {
 // NewServer returns a server over c. fragments may be nil.
 func NewServer(c Coordinator, fragments Fragments, o Options) *Server {
 	o = o.withDefaults()
-	s := &sqlServer{coord: c, prepared: newPreparedTable(o), transactions: newTransactions(o), running: newRunning(), info: sqlInfo(o)}
+	s := &sqlServer{coord: c, prepared: newPreparedTable(o), transactions: newTransactions(o), running: newRunning(), parts: newParts(o), info: sqlInfo(o)}
 	return &Server{FlightServer: flightsql.NewFlightServer(s), sql: s, fragments: fragments, auth: o.Authenticator}
 }
 
@@ -194,6 +210,7 @@ type sqlServer struct {
 	prepared     *preparedTable
 	transactions *transactions
 	running      *running
+	parts        *parts
 	info         flightsql.SqlInfoResultMap
 }
 

@@ -2,12 +2,15 @@ package flight
 
 import (
 	"context"
+	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
 
 	arrowflight "github.com/apache/arrow-go/v18/arrow/flight"
 	flightpb "github.com/apache/arrow-go/v18/arrow/flight/gen/flight"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	"skein/internal/fault"
 )
@@ -20,7 +23,8 @@ const (
 
 // SetSessionOptions implements flightsql.Server. The catalog and the schema
 // can be set to what they are, and settings to what SET would take for them, so
-// there is no session to keep.
+// there is no session to keep. How many endpoints a client wants is in a cookie
+// that it keeps.
 func (s *sqlServer) SetSessionOptions(ctx context.Context, r *arrowflight.SetSessionOptionsRequest) (*arrowflight.SetSessionOptionsResult, error) {
 	res := &arrowflight.SetSessionOptionsResult{Errors: map[string]*arrowflight.SetSessionOptionsResultError{}}
 	fixed := map[string]string{"catalog": Catalog, "schema": DBSchema}
@@ -28,6 +32,12 @@ func (s *sqlServer) SetSessionOptions(ctx context.Context, r *arrowflight.SetSes
 		res.Errors[name] = &arrowflight.SetSessionOptionsResultError{Value: why}
 	}
 	for name, v := range r.GetSessionOptions() {
+		if strings.EqualFold(name, EndpointsOption) {
+			if !setEndpoints(ctx, v) {
+				refuse(name, arrowflight.SetSessionOptionsResultErrorInvalidValue)
+			}
+			continue
+		}
 		want, known := fixed[strings.ToLower(name)]
 		switch {
 		case !known:
@@ -52,6 +62,19 @@ func (s *sqlServer) SetSessionOptions(ctx context.Context, r *arrowflight.SetSes
 		}
 	}
 	return res, nil
+}
+
+// setEndpoints sets the cookie that says how many endpoints the client wants.
+func setEndpoints(ctx context.Context, v *arrowflight.SessionOptionValue) bool {
+	want := strings.ToLower(v.GetStringValue())
+	cookie := &http.Cookie{Name: EndpointsOption, Value: want}
+	switch {
+	case v.GetOptionValue() == nil:
+		cookie.MaxAge = -1
+	case want != parallel && want != single:
+		return false
+	}
+	return grpc.SetHeader(ctx, metadata.Pairs("set-cookie", cookie.String())) == nil
 }
 
 var settingName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)
@@ -80,8 +103,12 @@ func settingStatement(name string, v *arrowflight.SessionOptionValue) (sql strin
 }
 
 // GetSessionOptions implements flightsql.Server.
-func (s *sqlServer) GetSessionOptions(context.Context, *arrowflight.GetSessionOptionsRequest) (*arrowflight.GetSessionOptionsResult, error) {
-	options, err := arrowflight.NewSessionOptionValues(map[string]any{"catalog": Catalog, "schema": DBSchema})
+func (s *sqlServer) GetSessionOptions(ctx context.Context, _ *arrowflight.GetSessionOptionsRequest) (*arrowflight.GetSessionOptionsResult, error) {
+	endpoints := single
+	if s.parts.wanted(ctx) {
+		endpoints = parallel
+	}
+	options, err := arrowflight.NewSessionOptionValues(map[string]any{"catalog": Catalog, "schema": DBSchema, EndpointsOption: endpoints})
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,9 @@ func (s *sqlServer) prepare(ctx context.Context, sql string, transaction []byte)
 	if err == nil && !st.ReturnsRows() && len(transaction) > 0 {
 		return nil, noChanges()
 	}
+	if err == nil && isJava(ctx) {
+		st = javaStatement(st)
+	}
 	return st, err
 }
 
@@ -48,11 +51,21 @@ func (s *sqlServer) GetFlightInfoStatement(ctx context.Context, q flightsql.Stat
 		}
 		return infoOfUpdate(d), nil
 	}
-	ticket, err := flightsql.CreateStatementQueryTicket(newHandle(q.GetQuery()))
+	return s.infoOfQuery(ctx, d, st.Schema, q.GetQuery())
+}
+
+// infoOfQuery describes the result of a query without parameters. Its tickets
+// are good when a prepared statement is closed, too: other processes may read
+// them then.
+func (s *sqlServer) infoOfQuery(ctx context.Context, d *arrowflight.FlightDescriptor, schema *arrow.Schema, sql string) (*arrowflight.FlightInfo, error) {
+	if info, err := s.partedInfo(ctx, d, schema, sql); info != nil || err != nil {
+		return info, err
+	}
+	ticket, err := flightsql.CreateStatementQueryTicket(newHandle(sql))
 	if err != nil {
 		return nil, err
 	}
-	return infoOf(d, st.Schema, ticket), nil
+	return infoOf(d, schema, ticket), nil
 }
 
 // GetSchemaStatement implements flightsql.Server.
@@ -79,10 +92,11 @@ func (s *sqlServer) DoPutCommandStatementUpdate(ctx context.Context, u flightsql
 	return s.coord.Execute(ctx, u.GetQuery(), nil)
 }
 
-// doGet answers the tickets of statements; others are left to the library.
+// doGet answers the tickets of statements and of parts of results; others are
+// left to the library.
 func (s *sqlServer) doGet(t *arrowflight.Ticket, stream arrowflight.FlightService_DoGetServer) (handled bool, err error) {
 	m := parseTicket(t)
-	if m == nil {
+	if m == nil && !isPart(t.GetTicket()) {
 		return false, nil
 	}
 	ctx, done, err := s.running.begin(stream.Context(), t.GetTicket())
@@ -90,16 +104,21 @@ func (s *sqlServer) doGet(t *arrowflight.Ticket, stream arrowflight.FlightServic
 		return true, err
 	}
 	defer done()
-	r, err := s.read(ctx, m)
+	r, err := s.read(ctx, m, t.GetTicket())
 	if err != nil {
 		return true, why(ctx, err)
+	}
+	if isJava(ctx) {
+		r = newJavaReader(r)
 	}
 	return true, why(ctx, wire.Send(ctx, stream, r))
 }
 
-// read starts the query of a ticket.
-func (s *sqlServer) read(ctx context.Context, ticket proto.Message) (batch.Reader, error) {
-	switch m := ticket.(type) {
+// read starts the query of a ticket; message is nil where it is one of a part.
+func (s *sqlServer) read(ctx context.Context, message proto.Message, ticket []byte) (batch.Reader, error) {
+	switch m := message.(type) {
+	case nil:
+		return s.readPart(ctx, ticket)
 	case *flightpb.TicketStatementQuery:
 		sql, err := readHandle(m.GetStatementHandle())
 		if err != nil {

@@ -1,5 +1,5 @@
-// Package gateway is the front door: OlapService and IngestService over gRPC,
-// and REST over HTTP. Both reach the coordinator through one Service, so they
+// Package gateway is the front door: OlapService, IngestService and
+// AdminService over gRPC, and REST over HTTP. All reach the coordinator through one Service, so they
 // behave alike.
 //
 // It owns the shape of requests and answers, their limits and deadlines, and

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"skein/coordinator"
 	"skein/internal/fault"
 	"skein/meta"
 	olapv1 "skein/proto/olap/v1"
@@ -19,16 +20,6 @@ var windows = map[string]time.Duration{
 	"7d":  7 * 24 * time.Hour,
 }
 
-// TriggerBackup implements OlapService.
-func (s *Service) TriggerBackup(context.Context, *olapv1.TriggerBackupRequest) (*olapv1.TriggerBackupResponse, error) {
-	return nil, fault.Status(fault.New(fault.Unimplemented, "backup is not part of this version: nothing was copied"))
-}
-
-// RecoverData implements OlapService.
-func (s *Service) RecoverData(context.Context, *olapv1.RecoverDataRequest) (*olapv1.RecoverDataResponse, error) {
-	return nil, fault.Status(fault.New(fault.Unimplemented, "recovery is not part of this version: nothing was changed"))
-}
-
 // HealthCheck implements OlapService.
 func (s *Service) HealthCheck(ctx context.Context, req *olapv1.HealthCheckRequest) (*olapv1.HealthCheckResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.RequestTimeout)
@@ -37,11 +28,31 @@ func (s *Service) HealthCheck(ctx context.Context, req *olapv1.HealthCheckReques
 	if err != nil {
 		return nil, fault.Status(err)
 	}
+	s.detail(ctx, &h)
 	resp := &olapv1.HealthCheckResponse{OverallStatus: h.Overall, ComponentStatus: map[string]*olapv1.ComponentHealth{}}
 	for name, c := range h.Components {
 		resp.ComponentStatus[name] = &olapv1.ComponentHealth{Status: c.Status, Message: c.Message, ResponseTimeMs: milliseconds(c.Elapsed)}
 	}
 	return resp, nil
+}
+
+// detail adds what the connections to the stores tell of components that
+// answer: one that stands on one leg is degraded.
+func (s *Service) detail(ctx context.Context, h *coordinator.Health) {
+	for name, describe := range s.opts.Details {
+		k, asked := h.Components[name]
+		if !asked || k.Status != coordinator.Healthy {
+			continue
+		}
+		degraded, message := describe(ctx)
+		if k.Message = message; degraded {
+			k.Status = coordinator.Degraded
+		}
+		h.Components[name] = k
+		if degraded && h.Overall == coordinator.Healthy {
+			h.Overall = coordinator.Degraded
+		}
+	}
 }
 
 // GetStats implements OlapService.

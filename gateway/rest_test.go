@@ -97,8 +97,8 @@ func TestSpecificationExamples(t *testing.T) {
 		{"list", "GET", "/v1/tables?pattern=user*&page=1&limit=20", "", 200, example(t, "list_tables.response"), "ListTables user*"},
 		{"describe", "GET", "/v1/tables/users", "", 200, example(t, "describe_table.response"), "DescribeTable users"},
 		{"drop", "DELETE", "/v1/tables/users?cascade=true", "", 200, `{"success":true,"message":"table users dropped","files_deleted":25}`, "DropTable users cascade"},
-		{"backup", "POST", "/v1/backup/trigger", example(t, "backup"), 501,
-			`{"code":"UNIMPLEMENTED","message":"backup is not part of this version: nothing was copied","details":{}}`, ""},
+		{"backup", "POST", "/v1/backup/trigger", example(t, "backup"), 409,
+			`{"code":"FAILED_PRECONDITION","message":"there is no backup store: start the nodes with --s3-backup and the URL of one, beside --s3 and --redis","details":{}}`, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f.calls = nil
@@ -235,7 +235,7 @@ func TestErrors(t *testing.T) {
 		{"bad page", "GET", "/v1/tables?page=x", "", nil, 400, "INVALID_ARGUMENT", "page", nil},
 		{"negative limit", "GET", "/v1/tables?limit=-1", "", nil, 400, "INVALID_ARGUMENT", "limit -1", nil},
 		{"bad duration", "GET", "/v1/stats?duration=2h", "", nil, 400, "INVALID_ARGUMENT", "1h, 24h or 7d", nil},
-		{"recover", "POST", "/v1/backup/recover", `{"table":"users"}`, nil, 501, "UNIMPLEMENTED", "not part of this version", nil},
+		{"recover", "POST", "/v1/backup/recover", `{"table":"users"}`, nil, 409, "FAILED_PRECONDITION", "no backup store", nil},
 
 		{"write empty", "POST", "/v1/data", "", nil, 400, "INVALID_ARGUMENT", "empty", nil},
 		{"write cut", "POST", "/v1/data", rec[:40], nil, 400, "INVALID_ARGUMENT", "unexpected end", map[string]string{"line": "1", "column": "41"}},

@@ -40,20 +40,29 @@ type Coordinator interface {
 type Options struct {
 	QueryTimeout   time.Duration    // of a query, its rows included; 5m if zero
 	RequestTimeout time.Duration    // of any other call, and of each batch of a stream; 1m if zero
+	BackupTimeout  time.Duration    // of a backup or a restore; 24h if zero
 	ResultBytesMax int              // of result_json; 64 MiB if zero
 	Now            func() time.Time // time of arrival; time.Now if nil
+
+	Backups Backups // nil: there is no backup store
+	Pool    Pool    // nil: the object store has no pool
+	// Details tell more of a component of HealthCheck that answers, by its
+	// name, and whether it lacks something.
+	Details map[string]func(ctx context.Context) (degraded bool, message string)
 }
 
 const (
 	defaultQueryTimeout   = 5 * time.Minute
 	defaultRequestTimeout = time.Minute
+	defaultBackupTimeout  = 24 * time.Hour
 	defaultResultBytesMax = 64 << 20
 )
 
-// Service implements OlapService and IngestService.
+// Service implements OlapService, IngestService and AdminService.
 type Service struct {
 	olapv1.UnimplementedOlapServiceServer
 	olapv1.UnimplementedIngestServiceServer
+	olapv1.UnimplementedAdminServiceServer
 	coord Coordinator
 	opts  Options
 }
@@ -66,6 +75,9 @@ func NewService(coord Coordinator, o Options) *Service {
 	if o.RequestTimeout == 0 {
 		o.RequestTimeout = defaultRequestTimeout
 	}
+	if o.BackupTimeout == 0 {
+		o.BackupTimeout = defaultBackupTimeout
+	}
 	if o.ResultBytesMax == 0 {
 		o.ResultBytesMax = defaultResultBytesMax
 	}
@@ -75,8 +87,9 @@ func NewService(coord Coordinator, o Options) *Service {
 	return &Service{coord: coord, opts: o}
 }
 
-// Register adds both services to a gRPC server.
+// Register adds the services to a gRPC server.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	olapv1.RegisterOlapServiceServer(r, s)
 	olapv1.RegisterIngestServiceServer(r, s)
+	olapv1.RegisterAdminServiceServer(r, s)
 }

@@ -7,7 +7,11 @@ import (
 
 // Store is the catalog. All methods may be called from many goroutines and
 // many nodes at once; each is atomic and, once it has returned, durable to the
-// driver's degree. Times are kept to the nanosecond, in UTC.
+// driver's degree. Times are kept to the nanosecond, in UTC. CreateTable,
+// UpdateTable, DropTable, ReplaceTable, Commit, SetRing and Record return
+// ErrFenced if ctx is Fenced by a token that is not the greatest of its
+// operation, and change nothing then. Those that raise the catalog's version
+// heed BasedOn.
 type Store interface {
 	// CreateTable adds a table as given, or returns ErrTableExists;
 	// InvalidArgument if t.Validate refuses it.
@@ -65,6 +69,39 @@ type Store interface {
 	Ring(ctx context.Context) (Ring, error)
 	// SetRing stores the ring, if it differs from the stored one.
 	SetRing(ctx context.Context, r Ring) error
+
+	// CatalogVersion returns the version of the whole catalog. CreateTable,
+	// UpdateTable, DropTable, ReplaceTable and Record raise it, and add to the
+	// history what they did, in the name of WriterOf(ctx).
+	CatalogVersion(ctx context.Context) (Semver, error)
+	// History returns the last changes, the newest first: at most limit, and
+	// HistoryMax in any case.
+	History(ctx context.Context, limit int) ([]Change, error)
+	// Record adds a change that is none of a table's entry. Its Version, if it
+	// has one, is a floor: the catalog's becomes greater. It returns the change
+	// as recorded.
+	Record(ctx context.Context, c Change) (Change, error)
+
+	// Lock takes the lock of an operation, or renews it for its owner, until
+	// ttl from now by the store's clock. The token grows with each new owner,
+	// for ever. ErrLocked while another has it.
+	Lock(ctx context.Context, operation, owner string, ttl time.Duration) (token int64, err error)
+	// Unlock gives a lock back; one that is lost already is no error.
+	Unlock(ctx context.Context, operation, owner string) error
+
+	// ReadImage calls f with the table and its index as of one moment, which
+	// hold until f returns; or ErrTableNotFound. f must not change the store.
+	ReadImage(ctx context.Context, table string, f func(Image) error) error
+	// StageFiles adds files beside the index of a table, which need not exist.
+	// No reader sees them. Adding a path again changes nothing.
+	StageFiles(ctx context.Context, table, stage string, files []File) error
+	// ReplaceTable puts r.Table with the staged files in the place of the table,
+	// in one step, with new statistics, if that still has r.Version and
+	// r.Revision; else ErrConflict. ErrStageGone if the stage has not r.Count
+	// files. It returns the table as stored.
+	ReplaceTable(ctx context.Context, r Replacement) (Table, error)
+	// DropStage forgets staged files; a stage that is gone is no error.
+	DropStage(ctx context.Context, table, stage string) error
 
 	// Ping tells whether the store answers.
 	Ping(ctx context.Context) error

@@ -25,7 +25,7 @@ if [ ! -x "$cache/bin/minio" ]; then
   GOBIN="$cache/bin" GOFLAGS= go install "github.com/minio/minio@$minio"
 fi
 
-if ! "$cache/venv/bin/python" -c 'import adbc_driver_flightsql, duckdb, pyarrow' 2>/dev/null; then
+if ! "$cache/venv/bin/python" -c 'import adbc_driver_flightsql, duckdb, pandas, polars, pyarrow' 2>/dev/null; then
   echo "installing the Python clients"
   python3 -m venv "$cache/venv" 2>/dev/null || { apt_install python3-venv; python3 -m venv "$cache/venv"; }
   "$cache/venv/bin/pip" install -q --disable-pip-version-check -r scripts/requirements.txt

@@ -11,8 +11,8 @@ import (
 )
 
 type benchCmd struct {
-	Suite        []string      `arg:"" optional:"" help:"What to run: tpch, writes, plan, divide, links; the first two if none is named." enum:"tpch,writes,plan,divide,links"`
-	Data         string        `help:"Directory of TPC-H Parquet files: TABLE.parquet or TABLE/*.parquet, as tpchgen-cli parquet makes them. Needed by all but writes." type:"path" env:"SKEIN_BENCH_DATA" placeholder:"DIR"`
+	Suite        []string      `arg:"" optional:"" help:"What to run: tpch, writes, plan, divide, links, backup; the first two if none is named." enum:"tpch,writes,plan,divide,links,backup"`
+	Data         string        `help:"Directory of TPC-H Parquet files: TABLE.parquet or TABLE/*.parquet, as tpchgen-cli parquet makes them. Needed by all but writes and backup." type:"path" env:"SKEIN_BENCH_DATA" placeholder:"DIR"`
 	Load         string        `help:"TPC-H tables on the server: auto loads missing ones, replace also those of another size, never none." enum:"auto,replace,never" default:"auto" placeholder:"MODE"`
 	Queries      []int         `help:"TPC-H queries, by number; all if not given." placeholder:"N"`
 	Runs         int           `help:"Measured runs of each query, after a warm-up." default:"3"`
@@ -28,6 +28,7 @@ type benchCmd struct {
 	PlanRuns     int           `help:"How often plan plans each statement." default:"50"`
 	PlanFiles    int           `help:"Files of the table that plan's point query is on." default:"1000000"`
 	Mbit         int           `help:"Megabits a second of a worker's link to the object store, each way, in links." default:"100"`
+	BackupFiles  int           `help:"Files that backup copies." default:"10000"`
 	Threads      int           `help:"Threads of each server that plan, divide and links start; one for each core if not given."`
 	MinIO        string        `name:"minio" help:"MinIO server that plan, divide and links start." default:"minio" env:"SKEIN_BENCH_MINIO" placeholder:"FILE"`
 	Enforce      bool          `help:"Fail if a target of plan, divide or links is missed."`
@@ -47,9 +48,10 @@ and checks every answer. A wrong answer, a lost or doubled row, or too high a ra
     tpchgen-cli parquet -s 1 --output-dir tpch
     skein bench tpch --data tpch --json report.json
 
-Three suites need no server: they start Redis, MinIO and Skein on their own, and remove all of it at the end. plan
-tells what planning costs, divide how bytes read and CPU time divide over workers, and links, which needs root, how
-queries speed up with workers whose links to the object store are slow.
+Four suites need no server: they start Redis, MinIO and Skein on their own, and remove all of it at the end. plan
+tells what planning costs, divide how bytes read and CPU time divide over workers, links, which needs root, how
+queries speed up with workers whose links to the object store are slow, and backup how fast files are backed up,
+beside a plain copy of the same objects.
 
     skein bench plan divide --data tpch
     sudo skein bench links --data tpch`
@@ -64,7 +66,7 @@ func (c *benchCmd) Run(t *terminal) error {
 		QueryTimeout: c.QueryTimeout, RatioMax: c.RatioMax,
 		Connections: c.Connections, Singles: c.Singles, Batches: c.Batches, BatchRows: c.BatchRows, KeepTable: c.KeepTable,
 		Workers: c.Workers, PlanRuns: c.PlanRuns, PlanFiles: c.PlanFiles, Mbit: c.Mbit, Threads: c.Threads,
-		MinIO: c.MinIO, Enforce: c.Enforce, Inside: c.Inside,
+		BackupFiles: c.BackupFiles, MinIO: c.MinIO, Enforce: c.Enforce, Inside: c.Inside,
 		TempDir: c.TempDir, JSON: c.JSON,
 	}
 	var err error

@@ -44,4 +44,22 @@ func (p *progress) add(rows, bytes int64) {
 	_ = p.bar.Add64(rows)
 }
 
+// fileProgress draws how many files of a backup or restore are done.
+type fileProgress struct{ bar *progressbar.ProgressBar }
+
+func newFileProgress(w io.Writer) *fileProgress {
+	return &fileProgress{newProgress(w, -1).bar}
+}
+
+func (p *fileProgress) files(done, total, bytes int64) {
+	if total > 0 {
+		p.bar.ChangeMax64(total)
+	}
+	p.bar.Describe(fmt.Sprintf("%s of %d, %s", count(done, "file"), total, humanize.Bytes(uint64(max(bytes, 0)))))
+	// A bar that cannot be drawn is no reason to stop.
+	_ = p.bar.Set64(min(done, max(total, 0)))
+}
+
+func (p *fileProgress) clear() { _ = p.bar.Clear() }
+
 func (p *progress) clear() { _ = p.bar.Clear() }

@@ -37,6 +37,8 @@ type serveCmd struct {
 
 	pools
 
+	ParallelEndpoints bool `help:"Give Flight SQL clients one endpoint for each part of a divided result, on the workers' own addresses, unless they ask for one. They must reach all workers." env:"SKEIN_PARALLEL_ENDPOINTS" group:"Cluster:"`
+
 	AuthFile string `help:"YAML file of users, tokens and the cluster's secret." env:"SKEIN_AUTH_FILE" placeholder:"FILE" group:"Security:"`
 	TLSCert  string `name:"tls-cert" help:"PEM file of this server's certificate." env:"SKEIN_TLS_CERT" placeholder:"FILE" group:"Security:"`
 	TLSKey   string `name:"tls-key" help:"PEM file of its key." env:"SKEIN_TLS_KEY" placeholder:"FILE" group:"Security:"`
@@ -104,7 +106,8 @@ func (c *serveCmd) server() (server.Config, error) {
 	cfg := server.Config{
 		DataDir: c.DataDir, GRPCAddr: c.GRPCAddr, HTTPAddr: c.HTTPAddr, AdvertiseAddr: c.AdvertiseAddr, Roles: c.Roles, NodeID: c.NodeID,
 		Redis: c.Redis, S3: c.S3, S3Backup: c.S3Backup, S3AccessKey: c.S3AccessKey, S3SecretKey: c.S3SecretKey, Bucket: c.Bucket, BackupBucket: c.BackupBucket,
-		AuthFile: c.AuthFile, TLSCert: c.TLSCert, TLSKey: c.TLSKey,
+		ParallelEndpoints: c.ParallelEndpoints,
+		AuthFile:          c.AuthFile, TLSCert: c.TLSCert, TLSKey: c.TLSKey,
 		MemoryBytes: int64(c.MemoryLimit), Threads: c.Threads, CacheBytes: int64(c.CacheSize),
 		QueriesMax: c.QueriesMax, QueryBytesMax: int64(c.QueryMemory), QueryTimeout: c.QueryTimeout,
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"skein/cmd/skein/internal/server"
@@ -20,7 +21,9 @@ type pools struct {
 	S3BackupSecretKey     string        `name:"s3-backup-secret-key" help:"Secret key of --s3-backup: prefer the environment or --s3-backup-secret-key-file." env:"SKEIN_S3_BACKUP_SECRET_KEY" placeholder:"TEXT" group:"Cluster:"`
 	S3BackupSecretKeyFile string        `name:"s3-backup-secret-key-file" help:"File that holds the secret key of --s3-backup." env:"SKEIN_S3_BACKUP_SECRET_KEY_FILE" placeholder:"FILE" group:"Cluster:"`
 	BackupGrace           time.Duration `help:"How long the backup keeps what is deleted." default:"168h" env:"SKEIN_BACKUP_GRACE" placeholder:"TIME" group:"Cluster:"`
+	BackupHistory         time.Duration `help:"Time between copies of the index of tables with backup_enabled: the moments that they can go back to." default:"1h" env:"SKEIN_BACKUP_HISTORY" placeholder:"TIME" group:"Cluster:"`
 
+	AlertWebhook   string        `help:"URL that gets a POST with JSON for each event that an operator should hear of: a failover, an endpoint that is down." env:"SKEIN_ALERT_WEBHOOK" placeholder:"URL" group:"Cluster:"`
 	HealthInterval time.Duration `help:"Time between checks of Redis and the object stores." default:"30s" env:"SKEIN_HEALTH_INTERVAL" placeholder:"TIME" group:"Cluster:"`
 }
 
@@ -34,8 +37,11 @@ func (p *pools) validate() error {
 		return errors.New("--s3-backup-secret-key and --s3-backup-secret-key-file exclude each other")
 	case (p.S3BackupAccessKey == "") != (p.S3BackupSecretKey == "" && p.S3BackupSecretKeyFile == ""):
 		return errors.New("--s3-backup-access-key needs one of --s3-backup-secret-key-file, SKEIN_S3_BACKUP_SECRET_KEY, --s3-backup-secret-key, and these need it")
-	case p.BackupGrace <= 0 || p.HealthInterval <= 0:
-		return errors.New("--backup-grace and --health-interval must be positive, such as 30s")
+	case p.BackupGrace <= 0 || p.HealthInterval <= 0 || p.BackupHistory <= 0:
+		return errors.New("--backup-grace, --backup-history and --health-interval must be positive, such as 30s")
+	}
+	if u, err := url.Parse(p.AlertWebhook); p.AlertWebhook != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		return errors.New("--alert-webhook: give a URL such as https://alerts.example.com/skein") // it may hold a secret
 	}
 	return nil
 }
@@ -44,7 +50,7 @@ func (p *pools) validate() error {
 func (p *pools) into(c *server.Config) error {
 	c.RedisPoolSize, c.RedisPoolMin, c.RedisTimeout, c.RedisReplicas = p.RedisPoolSize, p.RedisPoolMin, p.RedisTimeout, p.RedisReplicas
 	c.S3BackupAccessKey, c.S3BackupSecretKey = p.S3BackupAccessKey, p.S3BackupSecretKey
-	c.BackupGrace, c.HealthEvery = p.BackupGrace, p.HealthInterval
+	c.BackupGrace, c.BackupHistory, c.HealthEvery, c.AlertWebhook = p.BackupGrace, p.BackupHistory, p.HealthInterval, p.AlertWebhook
 	if p.S3BackupSecretKeyFile != "" {
 		secret, err := secretFile(p.S3BackupSecretKeyFile)
 		if err != nil {

@@ -4,64 +4,22 @@
 
 It makes and drops tables of its own, whose names begin with "adbc_". It prints
 one line for each check and ends with 1 if any failed. It needs the packages
-adbc-driver-flightsql, adbc-driver-manager and pyarrow.
+adbc-driver-flightsql, adbc-driver-manager, pyarrow and duckdb, which tells
+what is right.
 """
 
 import concurrent.futures
 import datetime
 import decimal
 import sys
-import warnings
 
 import adbc_driver_flightsql.dbapi as flightsql
 import adbc_driver_manager
 import pyarrow as pa
 
-warnings.filterwarnings("ignore", message="Cannot disable autocommit")
+from harness import address, check, checks, connect, credentials, drop, equal, exported, query, refused
 
-address = sys.argv[1]
-credentials = {}
-if len(sys.argv) > 3:
-    credentials = {"username": sys.argv[2], "password": sys.argv[3]}
-
-TABLES = ["adbc_a", "adbc_ab", "adbcxa", "adbc_load", "adbc_types", "adbc_empty"]
 ROWS = pa.table({"id": ["a", "b", "c"], "n": pa.array([1, 2, None], pa.int64()), "x": [0.5, 1.5, 2.5]})
-
-results = {"ok": 0, "FAIL": 0}
-checks = []
-
-
-def check(f):
-    checks.append(f)
-    return f
-
-
-def connect(**more):
-    return flightsql.connect(f"grpc://{address}", db_kwargs={**credentials, **more})
-
-
-def query(cur, sql, parameters=None):
-    cur.execute(sql, parameters)
-    return cur.fetchall()
-
-
-def refused(kind, do):
-    try:
-        do()
-    except kind as e:
-        return str(e)
-    except Exception as e:  # any other error is the wrong one
-        raise AssertionError(f"{type(e).__name__}: {e}, want {kind.__name__}") from e
-    raise AssertionError("no error")
-
-
-def equal(got, want):
-    assert got == want, f"got {got}, want {want}"
-
-
-def drop(cur):
-    for t in TABLES:
-        cur.execute(f"DROP TABLE IF EXISTS {t}")
 
 
 @check
@@ -158,11 +116,6 @@ def parameter_rows(c, cur):
     stream, _ = stmt.execute_query()
     got = pa.RecordBatchReader._import_from_c(stream.address).read_all()["n"].to_pylist()
     equal(got, [0, 1, 0, 1, 2])
-
-
-def exported(batch):
-    schema, array = batch.__arrow_c_array__()
-    return array, schema
 
 
 @check
@@ -380,7 +333,12 @@ def drop_table(c, cur):
     refused(flightsql.Error, lambda: cur.execute("DROP TABLE adbcxa"))
 
 
+import check_adbc_tools  # noqa: E402,F401 - adds its checks
+import check_adbc_types  # noqa: E402,F401
+
+
 def main():
+    results = {"ok": 0, "FAIL": 0}
     with connect() as c:
         with c.cursor() as cur:
             drop(cur)

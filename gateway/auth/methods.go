@@ -5,6 +5,7 @@ import "skein/internal/fault"
 const (
 	olapService       = "/olap.v1.OlapService/"
 	ingestService     = "/olap.v1.IngestService/"
+	adminService      = "/olap.v1.AdminService/"
 	nodeService       = "/node.v1.NodeService/"
 	flightService     = "/arrow.flight.protocol.FlightService/"
 	healthService     = "/grpc.health.v1.Health/"
@@ -27,6 +28,14 @@ var methods = map[string]Role{
 	olapService + "GetNodes":      Read,
 
 	ingestService + "WriteStream": Write,
+
+	adminService + "Backup":          Admin,
+	adminService + "VerifyBackup":    Admin,
+	adminService + "Restore":         Admin,
+	adminService + "ListOperations":  Admin,
+	adminService + "GetBackupStatus": Admin,
+	adminService + "RetryParked":     Admin,
+	adminService + "SetPool":         Admin,
 
 	nodeService + "Append":  Node,
 	nodeService + "Hot":     Node,

@@ -30,6 +30,7 @@ var allowed = map[string][]string{
 	"meta":        {"internal"},
 	"objstore":    {"internal"},
 	"proto":       {},
+	"examples":    {}, // programs of users: they know the public protocols alone
 }
 
 // leaves are the packages below internal that product code may import; the

@@ -13,6 +13,8 @@ func TestFlightClients(t *testing.T) {
 	scripts := filepath.Join("..", "..", "flight", "clienttest")
 	clients := map[string][]string{
 		"ADBC": {python(t), "-B", filepath.Join(scripts, "check_adbc.py")},
+		"JDBC tools": {tool(t, "java", javaHint), "--add-opens=java.base/java.nio=ALL-UNNAMED", "-Xmx512m", "-cp", jdbcJar(t), filepath.Join(scripts, "CheckJdbcTools.java"),
+			filepath.Join("..", "..", "docs", "clients", "types.md")},
 		"JDBC": {tool(t, "java", javaHint), "--add-opens=java.base/java.nio=ALL-UNNAMED", "-Xmx512m", "-cp", jdbcJar(t), filepath.Join(scripts, "CheckJdbc.java")},
 	}
 	guarded, cluster := startNode(t, "guarded", "--auth-file", authFile(t)), startCluster(t, 2)

@@ -5,7 +5,8 @@
 //
 // It knows the public ports and the specification, and nothing of the code
 // behind them. The tests need redis-server, minio, curl, a JDK, and a Python
-// with adbc_driver_flightsql, pyarrow, duckdb 1.5.6 and tpchgen-cli. What is
+// with adbc_driver_flightsql, pyarrow, duckdb 1.5.6 and tpchgen-cli; two tests,
+// of a full disk and of a network that splits, need root and iproute2. What is
 // missing fails them and says how to get it. The environment may name the
 // tools:
 //

@@ -141,7 +141,7 @@ func TestServiceOverGRPC(t *testing.T) {
 		t.Error(err)
 	}
 	_, err = c.TriggerBackup(ctx, &olapv1.TriggerBackupRequest{Table: "users"})
-	wantCode(t, err, codes.Unimplemented, "backup")
+	wantCode(t, err, codes.FailedPrecondition, "--s3-backup")
 }
 
 func TestBadInputOverGRPC(t *testing.T) {

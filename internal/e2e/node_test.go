@@ -36,6 +36,7 @@ type node struct {
 	HTTP    string // host:port
 	flags   []string
 	env     []string
+	prefix  []string // program and arguments that run the node; none if empty
 	logPath string
 	cmd     *exec.Cmd
 	done    chan struct{} // closed when the process has gone
@@ -84,7 +85,8 @@ func (n *node) start() error {
 	}
 	args := []string{"serve", "--data-dir", n.Dir, "--node-id", n.ID, "--grpc-addr", n.GRPC, "--http-addr", n.HTTP,
 		"--threads", nodeThreads, "--memory-limit", nodeMemory, "--log-format", "json"}
-	n.cmd = exec.Command(binary(n.t), append(args, n.flags...)...)
+	args = slices.Concat(n.prefix, []string{binary(n.t)}, args, n.flags)
+	n.cmd = exec.Command(args[0], args[1:]...)
 	n.cmd.Env = append(cleanEnv(), n.env...)
 	n.cmd.Stdout, n.cmd.Stderr = log, log
 	ownGroup(n.cmd)

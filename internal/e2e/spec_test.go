@@ -61,7 +61,7 @@ func TestSpecificationByCurl(t *testing.T) {
 	wantSame(t, n.curl(t, "DELETE", "/v1/tables/products?cascade=true", "").want(t, 200)["success"], "true")
 	n.curl(t, "GET", "/v1/tables/users", "").wantError(t, 404, "NOT_FOUND", "users")
 	n.curl(t, "POST", "/v1/query", "query.json").wantError(t, 404, "NOT_FOUND", "users")
-	n.curl(t, "POST", "/v1/backup/trigger", "backup.json").wantError(t, 501, "UNIMPLEMENTED", "backup")
+	n.curl(t, "POST", "/v1/backup/trigger", "backup.json").wantError(t, 409, "FAILED_PRECONDITION", "--s3-backup")
 }
 
 func specifiedList(t *testing.T, n *node) {
@@ -120,7 +120,10 @@ func TestEveryPathOfTheServiceAnswers(t *testing.T) {
 	wantFields(t, n.get(t, "/v1/stats?duration=1h").want(t, 200),
 		"total_queries", "total_writes", "avg_query_time_ms", "total_data_size_bytes", "active_tables")
 	n.get(t, "/v1/stats?duration=1y").wantError(t, 400, "INVALID_ARGUMENT", "1h")
-	n.post(t, "/v1/backup/recover", object{"table": "users"}).wantError(t, 501, "UNIMPLEMENTED")
+	n.post(t, "/v1/backup/recover", object{"table": "users"}).wantError(t, 409, "FAILED_PRECONDITION", "--s3-backup")
+	n.post(t, "/v1/backup/recover", object{"table": "users", "target_date": "soon"}).wantError(t, 400, "INVALID_ARGUMENT", "YYYY-MM-DD")
+	n.post(t, "/v1/backup/trigger", object{"table": "users", "day": "2024-13-01"}).wantError(t, 400, "INVALID_ARGUMENT", "YYYY-MM-DD")
+	n.post(t, "/v1/backup/trigger", object{"id": "a"}).wantError(t, 400, "INVALID_ARGUMENT", "table")
 	paths := n.get(t, "/openapi.json").want(t, 200)["paths"].(map[string]any)
 	for _, p := range []string{"/v1/data", "/v1/query", "/v1/tables", "/v1/tables/{table_name}", "/v1/backup/trigger", "/v1/health", "/v1/stats", "/v1/nodes"} {
 		if paths[p] == nil {

@@ -14,4 +14,8 @@
 //	nodes/ID            node, JSON
 //	cluster/ring        ring, JSON
 //	cluster/format      version of this layout
+//	cluster/version     version of the catalog
+//	history/N           change, JSON; N is 8 bytes big endian
+//	locks/OPERATION     owner, end and token, JSON
+//	staged/STAGE/NAME   as index/NAME, not yet in service; forgotten when the file is opened
 package boltmeta

@@ -29,21 +29,33 @@ type index struct {
 }
 
 func createIndex(tx *bolt.Tx, table string) error {
-	root, err := tx.Bucket(indexBucket).CreateBucket([]byte(table))
-	if err != nil {
+	if err := makeIndex(tx.Bucket(indexBucket), table); err != nil {
 		return err
-	}
-	for _, key := range [][]byte{filesKey, oldestKey, newestKey, unitsKey, openKey} {
-		if _, err := root.CreateBucket(key); err != nil {
-			return err
-		}
 	}
 	return readIndex(tx, table).grow()
 }
 
+// makeIndex makes the empty buckets of a table's index.
+func makeIndex(parent *bolt.Bucket, table string) error {
+	root, err := parent.CreateBucketIfNotExists([]byte(table))
+	if err != nil {
+		return err
+	}
+	for _, key := range [][]byte{filesKey, oldestKey, newestKey, unitsKey, openKey} {
+		if _, err := root.CreateBucketIfNotExists(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // readIndex returns the index of a table that exists.
 func readIndex(tx *bolt.Tx, table string) index {
-	root := tx.Bucket(indexBucket).Bucket([]byte(table))
+	return indexIn(tx.Bucket(indexBucket), table)
+}
+
+func indexIn(parent *bolt.Bucket, table string) index {
+	root := parent.Bucket([]byte(table))
 	return index{
 		root: root, files: root.Bucket(filesKey), oldest: root.Bucket(oldestKey), newest: root.Bucket(newestKey),
 		units: root.Bucket(unitsKey), open: root.Bucket(openKey),
@@ -61,8 +73,10 @@ func (x index) version() int64 {
 // beyond the versions of earlier tables of the name.
 func (x index) grow() error {
 	v := max(x.version()+1, time.Now().UnixMicro())
-	return x.root.Put(versionKey, binary.BigEndian.AppendUint64(nil, uint64(v)))
+	return x.root.Put(versionKey, versionValue(v))
 }
+
+func versionValue(v int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(v)) }
 
 func (x index) readFiles() ([]meta.File, error) {
 	var files []meta.File
@@ -162,6 +176,9 @@ func (s *Store) Commit(ctx context.Context, c meta.Commit) error {
 		x := readIndex(tx, c.Table)
 		if x.units.Get([]byte(c.Unit)) != nil {
 			return nil
+		}
+		if err := fenced(ctx, tx); err != nil {
+			return err
 		}
 		if err := x.apply(c, &t.Stats); err != nil {
 			return fmt.Errorf("table %s: %w", c.Table, err)

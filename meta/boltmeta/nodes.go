@@ -108,5 +108,10 @@ func (s *Store) SetRing(ctx context.Context, r meta.Ring) error {
 	if err != nil || stored.Equal(r) {
 		return err
 	}
-	return s.update(ctx, func(tx *bolt.Tx) error { return put(tx.Bucket(clusterBucket), ringKey, r) })
+	return s.update(ctx, func(tx *bolt.Tx) error {
+		if err := fenced(ctx, tx); err != nil {
+			return err
+		}
+		return put(tx.Bucket(clusterBucket), ringKey, r)
+	})
 }

@@ -29,7 +29,11 @@ var (
 	indexBucket   = []byte("index")
 	nodesBucket   = []byte("nodes")
 	clusterBucket = []byte("cluster")
+	historyBucket = []byte("history")
+	locksBucket   = []byte("locks")
+	stagedBucket  = []byte("staged")
 	formatKey     = []byte("format")
+	catalogKey    = []byte("version")
 	ringKey       = []byte("ring")
 )
 
@@ -76,7 +80,7 @@ func Open(path string, opts Options) (*Store, error) {
 // prepare makes the buckets of a new file, and refuses one of another format.
 func (s *Store) prepare() error {
 	err := s.update(context.Background(), func(tx *bolt.Tx) error {
-		for _, name := range [][]byte{tablesBucket, indexBucket, nodesBucket, clusterBucket} {
+		for _, name := range [][]byte{tablesBucket, indexBucket, nodesBucket, clusterBucket, historyBucket, locksBucket} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
@@ -84,6 +88,16 @@ func (s *Store) prepare() error {
 		b := tx.Bucket(clusterBucket)
 		if f := b.Get(formatKey); f != nil && string(f) != format {
 			return fault.Newf(fault.FailedPrecondition, "catalog %s has format %s, this skein reads %s: use the skein that wrote it", s.path, f, format)
+		}
+		version, err := readCatalogVersion(tx)
+		if err == nil {
+			err = version.Compatible()
+		}
+		if err != nil {
+			return fault.Wrap(fault.FailedPrecondition, fmt.Errorf("catalog %s: %w", s.path, err))
+		}
+		if err := forgetOwners(tx); err != nil {
+			return err
 		}
 		return b.Put(formatKey, []byte(format))
 	})

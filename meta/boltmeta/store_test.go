@@ -3,6 +3,7 @@ package boltmeta_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -191,5 +192,49 @@ func TestColumnsOneByOne(t *testing.T) {
 	}
 	if info, err := os.Stat(path); err != nil || info.Size() > 2<<20 {
 		t.Errorf("%d bytes: %v", info.Size(), err)
+	}
+}
+
+// TestLockEnds: a lock ends by itself, and with the process that had it.
+func TestLockEnds(t *testing.T) {
+	ctx, path := t.Context(), filepath.Join(t.TempDir(), "catalog")
+	s, err := boltmeta.Open(path, boltmeta.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := s.Lock(ctx, "leader", "n1", time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2 * time.Millisecond)
+	second, err := s.Lock(ctx, "leader", "n2", time.Hour)
+	if err != nil || second <= first {
+		t.Fatal(first, second, err)
+	}
+	if err := errors.Join(s.StageFiles(ctx, "t", "left", nil), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if third, err := open(t, path).Lock(ctx, "leader", "n3", time.Hour); err != nil || third <= second {
+		t.Fatal(second, third, err)
+	}
+}
+
+// TestOtherLayout: a catalog of another major version is refused.
+func TestOtherLayout(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "catalog")
+	if err := open(t, path).Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := bolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bolt.Tx) error { return tx.Bucket([]byte("cluster")).Put([]byte("version"), []byte("2.0.0")) })
+	if err = errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	_, err = boltmeta.Open(path, boltmeta.Options{})
+	if fault.CodeOf(err) != fault.FailedPrecondition || !strings.Contains(err.Error(), "the catalog has version 2.0.0, this skein reads versions 1.x") {
+		t.Error(err)
 	}
 }

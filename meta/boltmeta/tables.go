@@ -20,6 +20,10 @@ func (s *Store) CreateTable(ctx context.Context, t meta.Table) error {
 		if tx.Bucket(tablesBucket).Get([]byte(t.Name)) != nil {
 			return fmt.Errorf("%s: %w", t.Name, meta.ErrTableExists)
 		}
+		change := meta.NewChange(ctx, meta.ChangeCreate, t.Name, fmt.Sprintf("%d columns", len(t.Schema().Columns)))
+		if _, err := record(ctx, tx, change); err != nil {
+			return err
+		}
 		if err := createIndex(tx, t.Name); err != nil {
 			return err
 		}
@@ -58,6 +62,9 @@ func (s *Store) UpdateTable(ctx context.Context, t meta.Table) (stored meta.Tabl
 		if stored.UID != t.UID || stored.Revision != t.Revision {
 			return fmt.Errorf("table %s: %w", t.Name, meta.ErrConflict)
 		}
+		if _, err := record(ctx, tx, meta.UpdateChange(ctx, stored, t)); err != nil {
+			return err
+		}
 		stored.Config, stored.Schemas = t.Config, evolution.Shared(t.Schemas)
 		stored.Revision++
 		return writeTable(tx, stored)
@@ -71,7 +78,12 @@ func (s *Store) UpdateTable(ctx context.Context, t meta.Table) (stored meta.Tabl
 // DropTable implements meta.Store.
 func (s *Store) DropTable(ctx context.Context, name, uid string) (files []meta.File, err error) {
 	err = s.update(ctx, func(tx *bolt.Tx) error {
-		if _, err := readIncarnation(tx, name, uid); err != nil {
+		t, err := readIncarnation(tx, name, uid)
+		if err != nil {
+			return err
+		}
+		change := meta.NewChange(ctx, meta.ChangeDrop, name, fmt.Sprintf("%d files, %d rows", t.Stats.Files, t.Stats.Rows))
+		if _, err := record(ctx, tx, change); err != nil {
 			return err
 		}
 		if files, err = readIndex(tx, name).readFiles(); err != nil {

@@ -25,7 +25,7 @@ type T interface {
 }
 
 func suite() []check {
-	return slices.Concat(tableCases, commitCases, unitCases, concurrentCases, nodeCases, contextCases)
+	return slices.Concat(tableCases, commitCases, unitCases, concurrentCases, nodeCases, contextCases, versionCases, imageCases)
 }
 
 // Run tries a driver. open returns an empty store that only this test uses,

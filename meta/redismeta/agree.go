@@ -3,11 +3,14 @@ package redismeta
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"skein/meta"
 )
 
 // Register is one value that all nodes agree on.
@@ -100,41 +103,30 @@ return {yes, voters}
 
 // Lease is a lock that ends by itself: metadata:lock:{operation}.
 type Lease struct {
-	s     *Store
-	key   string
-	owner string
+	s                *Store
+	operation, owner string
 }
 
 // Lease returns the lease of an operation, as seen by one owner: another call
 // gives another owner.
 func (s *Store) Lease(operation string) *Lease {
-	return &Lease{s: s, key: "metadata:lock:" + operation, owner: rand.Text()}
+	return &Lease{s: s, operation: operation, owner: rand.Text()}
 }
 
 // Acquire takes the lease, or renews it for its owner, for ttl. The token
 // grows with each new owner: what is changed in its name can be fenced by it.
 // held is false while another owner has it.
 func (l *Lease) Acquire(ctx context.Context, ttl time.Duration) (token int64, held bool, err error) {
-	err = l.s.call(ctx, func(ctx context.Context) (err error) {
-		token, err = l.s.script(ctx, l.s.scripts.lease, []string{l.key, "{" + l.key + "}:token"}, l.owner, ttl.Milliseconds()).Int64()
-		return err
-	})
-	return token, err == nil && token > 0, err
+	token, err = l.s.Lock(ctx, l.operation, l.owner, ttl)
+	if errors.Is(err, meta.ErrLocked) {
+		return 0, false, nil
+	}
+	return token, err == nil, err
 }
-
-// KEYS: lock, counter of tokens. ARGV: owner ttl
-const leaseLua = `
-local owner = redis.call('GET', KEYS[1])
-if owner and owner ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-if owner then return tonumber(redis.call('GET', KEYS[2]) or '1') end
-return redis.call('INCR', KEYS[2])
-`
 
 // Release gives the lease back; one that is lost already is no error.
 func (l *Lease) Release(ctx context.Context) error {
-	_, _, err := l.s.run(ctx, l.s.scripts.release, []string{l.key}, l.owner)
-	return err
+	return l.s.Unlock(ctx, l.operation, l.owner)
 }
 
 const releaseLua = `

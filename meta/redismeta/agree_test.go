@@ -57,9 +57,14 @@ func TestVotes(t *testing.T) {
 func TestLease(t *testing.T) {
 	both(t, func(t *testing.T, s *redismeta.Store) {
 		ctx, a, b := t.Context(), s.Lease("move"), s.Lease("move")
-		acquire := func(l *redismeta.Lease, ttl time.Duration, token int64) {
+		tokens := map[int64]int64{0: 0} // by the number of the owner
+		acquire := func(l *redismeta.Lease, ttl time.Duration, owner int64) {
 			t.Helper()
-			if got, held, err := l.Acquire(ctx, ttl); got != token || held != (token > 0) || err != nil {
+			got, held, err := l.Acquire(ctx, ttl)
+			if _, known := tokens[owner]; !known && got > tokens[owner-1] {
+				tokens[owner] = got
+			}
+			if got != tokens[owner] || held != (owner > 0) || err != nil {
 				t.Fatal(got, held, err)
 			}
 		}

@@ -81,7 +81,7 @@ func (s *Store) Commit(ctx context.Context, c meta.Commit) error {
 		args = append(args, f.Path, idDay(f), f.Rows, f.Bytes, r.MinTime, r.MaxTime, text)
 	}
 	defer s.mirror(ctx, c.Table)
-	answer, path, err := s.run(ctx, s.scripts.commit,
+	answer, path, err := s.fenced(ctx, s.scripts.commit, k.fence,
 		[]string{k.schema, k.stats, k.files, k.version, k.units, k.open, k.oldest, k.newest, k.lastWrite}, args...)
 	switch {
 	case err != nil:

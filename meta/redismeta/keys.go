@@ -8,6 +8,9 @@ const (
 	servicesKey   = "nodes:services"
 	heartbeatsKey = "nodes:heartbeat"
 	ringKey       = "cluster:hash_ring"
+	catalogKey    = "metadata:version"
+	historyKey    = "metadata:version:history"
+	changedTopic  = "metadata:changed"
 )
 
 // tableKeys is the keys of one table.
@@ -16,6 +19,8 @@ type tableKeys struct {
 	schema, config, stats, created, lastWrite            string
 	files, oldest, newest, version, units, open, byIDDay string
 	receipt                                              string // begin of the keys of receipts
+	stage, copies                                        string // begin of the keys of stages and copies
+	fence, changes                                       string // in a cluster: begin of the greatest tokens, and changes to record
 }
 
 // keysOf gives the keys of a table. In a cluster all but the config are kept
@@ -29,11 +34,28 @@ func (s *Store) keysOf(table string) tableKeys {
 		t = "{" + k.config + "}:"
 		index = t
 		k.tables, k.byIDDay, k.receipt = t+"dirty", t+"dirty", t+"dropped:"
+		k.fence, k.changes = t+"fence:", t+"changes"
 	}
 	k.schema, k.stats, k.created, k.lastWrite = t+"schema", t+"stats", t+"created_at", t+"last_write"
 	k.files, k.oldest, k.newest, k.version = index+"files", index+"oldest", index+"newest", index+"version"
 	k.units, k.open = index+"units", index+"open"
+	k.stage, k.copies = index+"stage:", index+"copy:"
 	return k
+}
+
+// catalogVersion is on the same server as the history. In a cluster
+// metadata:version is a copy of it.
+func (s *Store) catalogVersion() string {
+	if s.cluster {
+		return "{" + historyKey + "}:version"
+	}
+	return catalogKey
+}
+
+// lockKeys are the key of a lock and that of its tokens.
+func lockKeys(operation string) []string {
+	key := "metadata:lock:" + operation
+	return []string{key, "{" + key + "}:token"}
 }
 
 // heartbeats is on the same server as nodes:services.

@@ -51,6 +51,7 @@ func TestSpecificationKeys(t *testing.T) {
 		"table:users:created_at": "string", "table:users:last_write": "string",
 		"index:table:users:id:user-123:2024-01-15": "set", "index:table:users:id:a:%:2024-01-15": "set", "index:table:users:id:_:2024-01-16": "set",
 		"nodes:services": "hash", "cluster:hash_ring": "zset",
+		"metadata:version": "string", "metadata:version:history": "list",
 		// ours
 		"table:users:schema": "hash", "index:table:users:files": "hash", "index:table:users:oldest": "zset", "index:table:users:newest": "zset",
 		"index:table:users:version": "string", "index:table:users:units": "hash", "index:table:users:open": "hash", "nodes:heartbeat": "hash",

@@ -46,6 +46,7 @@ func (s *Store) Repair(ctx context.Context) error {
 	})
 	errs := []error{err}
 	for _, name := range names {
+		s.settleChanges(ctx, s.keysOf(name))
 		errs = append(errs, s.mirrorNow(ctx, name))
 	}
 	return errors.Join(errs...)

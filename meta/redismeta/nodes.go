@@ -139,6 +139,6 @@ func (s *Store) SetRing(ctx context.Context, r meta.Ring) error {
 		args = append(args, strconv.FormatUint(p.Hash, 10), p.Node+"#"+strconv.Itoa(number[p.Node]))
 		number[p.Node]++
 	}
-	_, _, err = s.run(ctx, s.scripts.ring, []string{ringKey}, args...)
+	_, _, err = s.fenced(ctx, s.scripts.ring, "{"+ringKey+"}:fence:", []string{ringKey}, args...)
 	return err
 }

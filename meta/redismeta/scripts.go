@@ -6,32 +6,40 @@ import "github.com/redis/go-redis/v9"
 // missing, exists, conflict.
 type scripts struct {
 	create, update, drop, commit, open, forget, beat, nodes, reap, ring *redis.Script
-	swap, vote, lease, release                                          *redis.Script
+	swap, vote, release                                                 *redis.Script
 	queueAdd, queueTake, queueSettle, queueUnpark                       *redis.Script
 	settled                                                             *redis.Script
+	record, settle, lock, stage, replace, days                          *redis.Script
 }
 
 func newScripts(cluster bool) scripts {
-	notes := directLua
+	notes, changes := directLua, directChangeLua
 	if cluster {
-		notes = dirtyLua
+		notes, changes = dirtyLua, pendingChangeLua
 	}
+	changes = fenceLua + changes // which take their keys and arguments from the end
 	return scripts{
-		create: redis.NewScript(growLua + notes + createLua),
-		update: redis.NewScript(updateLua),
-		drop:   redis.NewScript(notes + dropLua),
-		commit: redis.NewScript(growLua + notes + commitLua),
+		create: redis.NewScript(changes + growLua + notes + createLua),
+		update: redis.NewScript(changes + updateLua),
+		drop:   redis.NewScript(changes + notes + dropLua),
+		commit: redis.NewScript(fenceLua + growLua + notes + commitLua),
 		open:   redis.NewScript(growLua + openLua),
 		forget: redis.NewScript(growLua + forgetLua),
 		beat:   redis.NewScript(beatLua),
 		nodes:  redis.NewScript(nodesLua),
 		reap:   redis.NewScript(reapLua),
-		ring:   redis.NewScript(ringLua),
+		ring:   redis.NewScript(fenceLua + ringLua),
+
+		record:  redis.NewScript(fenceLua + recordLua),
+		settle:  redis.NewScript(settleLua),
+		lock:    redis.NewScript(lockLua),
+		stage:   redis.NewScript(stageLua),
+		replace: redis.NewScript(changes + growLua + notes + replaceLua),
+		days:    redis.NewScript(notes + daysLua),
 
 		settled: redis.NewScript(settledLua),
 		swap:    redis.NewScript(swapLua),
 		vote:    redis.NewScript(voteLua),
-		lease:   redis.NewScript(leaseLua),
 		release: redis.NewScript(releaseLua),
 
 		queueAdd:    redis.NewScript(queueAddLua),
@@ -89,6 +97,8 @@ if redis.call('EXISTS', KEYS[2]) == 1 then
   if redis.call('HGET', KEYS[2], 'op') == ARGV[1] then return 'ok' end
   return 'exists'
 end
+if fenced() then return 'fenced' end
+record()
 enlist(KEYS[1], ARGV[2])
 redis.call('HSET', KEYS[2], 'op', ARGV[1], 'uid', ARGV[3], 'revision', ARGV[4], 'schemas', ARGV[5])
 redis.call('HSET', KEYS[3], unpack(ARGV, 7))
@@ -105,6 +115,8 @@ local uid = redis.call('HGET', KEYS[1], 'uid')
 if not uid then return 'missing' end
 if redis.call('HGET', KEYS[1], 'op') == ARGV[1] then return 'ok' end
 if uid ~= ARGV[2] or redis.call('HGET', KEYS[1], 'revision') ~= ARGV[3] then return 'conflict' end
+if fenced() then return 'fenced' end
+record()
 redis.call('HSET', KEYS[1], 'op', ARGV[1], 'revision', ARGV[4], 'schemas', ARGV[5])
 redis.call('DEL', KEYS[2])
 redis.call('HSET', KEYS[2], unpack(ARGV, 6))
@@ -112,13 +124,16 @@ return 'ok'
 `
 
 // KEYS: receipt tables:list schema files, then all other keys of the table
-// ARGV: name uid, prefix of the keys by id and day
+// ARGV: name uid, prefix of the keys by id and day, revision or nothing
 // The receipt takes over the files; its empty field says that there is one.
 const dropLua = `
 if redis.call('HGET', KEYS[3], 'uid') ~= ARGV[2] then
   if redis.call('EXISTS', KEYS[1]) == 1 then return 'ok' end
   return 'missing'
 end
+if ARGV[4] ~= '' and redis.call('HGET', KEYS[3], 'revision') ~= ARGV[4] then return 'conflict' end
+if fenced() then return 'fenced' end
+record()
 local files = redis.call('HGETALL', KEYS[4])
 for i = 1, #files, 2 do
   local f = cjson.decode(files[i + 1])
@@ -141,6 +156,7 @@ return 'ok'
 const commitLua = `
 if redis.call('HGET', KEYS[1], 'uid') ~= ARGV[1] then return 'missing' end
 if redis.call('HEXISTS', KEYS[5], ARGV[2]) == 1 then return 'ok' end
+if fenced() then return 'fenced' end
 local adds = 6 + ARGV[5]
 for i = 6, adds - 1 do
   if redis.call('HEXISTS', KEYS[3], ARGV[i]) == 0 then return 'conflict ' .. ARGV[i] end
@@ -255,6 +271,7 @@ return reaped
 // KEYS: cluster:hash_ring
 // ARGV: score and member of each point
 const ringLua = `
+if fenced() then return 'fenced' end
 redis.call('DEL', KEYS[1])
 for i = 1, #ARGV, 2 do redis.call('ZADD', KEYS[1], ARGV[i], ARGV[i + 1]) end
 return 'ok'

@@ -52,7 +52,8 @@ var _ meta.Store = (*Store)(nil)
 // Open connects to the Redis at a URL: redis://user:password@host:6379/0 for
 // one server, redis+sentinel://host,host,host/master for a master that
 // sentinels watch, redis+cluster://host,host,host for a cluster; rediss for TLS.
-// It fails with Unavailable if that does not answer.
+// It fails with Unavailable if that does not answer, and with
+// FailedPrecondition if the catalog there has another layout.
 //
 // With sentinels or a cluster a change is acknowledged once a replica has it,
 // or at once while the master has no replica that is alive. Options.Replicas
@@ -85,6 +86,9 @@ func Open(ctx context.Context, rawURL string, opts Options) (*Store, error) {
 		}
 	}
 	if err := s.warmUp(ctx, opts.PoolMin); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if err := s.checkLayout(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil

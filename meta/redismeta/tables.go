@@ -35,8 +35,9 @@ func (s *Store) CreateTable(ctx context.Context, t meta.Table) error {
 		return err
 	}
 	defer s.mirror(ctx, t.Name)
+	change := meta.NewChange(ctx, meta.ChangeCreate, t.Name, fmt.Sprintf("%d columns", len(t.Schema().Columns)))
 	args := []any{newRequest(), t.Name, t.UID, t.Revision, schemas, meta.FormatTime(t.Created)}
-	answer, _, err := s.run(ctx, s.scripts.create,
+	answer, err := s.change(ctx, s.scripts.create, change, k,
 		[]string{k.tables, k.schema, k.config, k.stats, k.created, k.version}, append(args, config...)...)
 	if err == nil && answer == "exists" {
 		return fmt.Errorf("%s: %w", t.Name, meta.ErrTableExists)
@@ -90,7 +91,7 @@ func (s *Store) UpdateTable(ctx context.Context, t meta.Table) (meta.Table, erro
 	}
 	k := s.keysOf(t.Name)
 	args := []any{newRequest(), t.UID, t.Revision, t.Revision + 1, schemas}
-	answer, _, err := s.run(ctx, s.scripts.update, []string{k.schema, k.config}, append(args, config...)...)
+	answer, err := s.change(ctx, s.scripts.update, meta.UpdateChange(ctx, stored, t), k, []string{k.schema, k.config}, append(args, config...)...)
 	switch {
 	case err != nil:
 		return meta.Table{}, err
@@ -107,16 +108,27 @@ func (s *Store) UpdateTable(ctx context.Context, t meta.Table) (meta.Table, erro
 // answer that is lost loses no file names.
 func (s *Store) DropTable(ctx context.Context, name, uid string) ([]meta.File, error) {
 	k := s.keysOf(name)
-	receipt := k.receipt + newRequest()
-	answer, _, err := s.run(ctx, s.scripts.drop, []string{
-		receipt, k.tables, k.schema, k.files,
-		k.config, k.stats, k.created, k.lastWrite, k.oldest, k.newest, k.version, k.units, k.open,
-	}, name, uid, k.byIDDay)
+	t, err := s.Table(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	if answer == "missing" {
+	revision := ""
+	if !meta.WriterOf(ctx).Base.IsZero() {
+		revision = strconv.FormatInt(t.Revision, 10)
+	}
+	change := meta.NewChange(ctx, meta.ChangeDrop, name, fmt.Sprintf("%d files, %d rows", t.Stats.Files, t.Stats.Rows))
+	receipt := k.receipt + newRequest()
+	answer, err := s.change(ctx, s.scripts.drop, change, k, []string{
+		receipt, k.tables, k.schema, k.files,
+		k.config, k.stats, k.created, k.lastWrite, k.oldest, k.newest, k.version, k.units, k.open,
+	}, name, uid, k.byIDDay, revision)
+	switch {
+	case err != nil:
+		return nil, err
+	case answer == "missing":
 		return nil, missing(name)
+	case answer == "conflict":
+		return nil, fmt.Errorf("table %s: %w", name, meta.ErrConflict)
 	}
 	s.mirror(ctx, name)
 	var texts map[string]string

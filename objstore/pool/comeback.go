@@ -108,9 +108,13 @@ func (p *Pool) returnNow(ctx context.Context) error {
 	return err
 }
 
-// wanted leaves out objects that the journal is about to delete.
+// wanted leaves out objects that stay in the backup set, and those that the
+// journal is about to delete.
 func (p *Pool) wanted(ctx context.Context) func(string) bool {
 	return func(key string) bool {
+		if p.o.Stays != nil && p.o.Stays(key) {
+			return false
+		}
 		if !p.pending.Load() {
 			return true
 		}

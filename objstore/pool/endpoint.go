@@ -40,7 +40,7 @@ func (p *Pool) newEndpoint(set string, e Endpoint) *endpoint {
 	ep := &endpoint{name: e.Name, set: set, store: e.Store, metrics: p.metrics}
 	ep.breaker = gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
 		Name: e.Name, Timeout: p.o.BreakFor,
-		ReadyToTrip:  func(c gobreaker.Counts) bool { return int(c.ConsecutiveFailures) >= p.o.BreakAfter },
+		ReadyToTrip:  func(c gobreaker.Counts) bool { return int(c.ConsecutiveFailures) >= p.tuning.Load().BreakAfter },
 		IsSuccessful: func(err error) bool { return !breaks(err) },
 		IsExcluded:   func(err error) bool { return errors.Is(err, errLost) || fault.CodeOf(err) == fault.Canceled },
 		OnStateChange: func(_ string, from, to gobreaker.State) {

@@ -3,6 +3,7 @@ package pool
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,8 +15,7 @@ const (
 
 // hedger says when a second request is worth its cost.
 type hedger struct {
-	share float64
-	least time.Duration
+	tuning *atomic.Pointer[Tuning]
 
 	mu     sync.Mutex
 	tokens float64
@@ -28,18 +28,18 @@ type hedger struct {
 func (h *hedger) wait() time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.tokens = min(h.tokens+max(h.share, 0), hedgeBurst)
+	h.tokens = min(h.tokens+h.tuning.Load().HedgeShare, hedgeBurst)
 	if h.delay == 0 {
 		return hedgeAtOnce
 	}
-	return max(h.delay, h.least)
+	return max(h.delay, h.tuning.Load().HedgeMin)
 }
 
 // take tells whether a second request may be sent.
 func (h *hedger) take() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.share < 0 || h.tokens < 1 {
+	if h.tuning.Load().HedgeShare == 0 || h.tokens < 1 {
 		return false
 	}
 	h.tokens--

@@ -80,6 +80,10 @@ type Options struct {
 	LateMax       time.Duration // how long the journal waits for an object whose writer may still store it; 2m if zero
 	StragglersMax int64         // records of the journal with which the way back may end while writers keep adding; 64 if zero
 	ReturnCheck   transfer.Check
+	Stays         func(key string) bool // objects of the backup set that are not copied to the primary set; none if nil
+	// Spread says which objects are read from both sets in good times, from
+	// whichever is likely to answer sooner; none if nil.
+	Spread func(ctx context.Context, key string) bool
 
 	Alert      func(Alert)           // nil: logged only
 	Log        *slog.Logger          // nil: none

@@ -20,6 +20,7 @@ type Pool struct {
 	metrics         *metrics
 	mover           *transfer.Mover // from backup to primary
 
+	tuning  atomic.Pointer[Tuning]
 	state   atomic.Pointer[State]
 	pending atomic.Bool                             // the journal had records when last looked at
 	back    atomic.Pointer[context.CancelCauseFunc] // ends the way back that this node works on; nil if it does not
@@ -38,7 +39,10 @@ func Open(ctx context.Context, o Options) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pool{o: o, metrics: newMetrics(o.Registerer), hedger: &hedger{share: o.HedgeShare, least: o.HedgeMin}}
+	p := &Pool{o: o, metrics: newMetrics(o.Registerer)}
+	p.hedger = &hedger{tuning: &p.tuning}
+	p.tuning.Store(&Tuning{HedgeShare: max(o.HedgeShare, 0), HedgeMin: o.HedgeMin, TryTimeout: o.TryTimeout,
+		StallTimeout: o.StallTimeout, PutTimeout: o.PutTimeout, BreakAfter: o.BreakAfter})
 	p.state.Store(&State{Mode: Primary})
 	p.primary = p.newSet(primaryName, o.Primary)
 	if len(o.Backup) > 0 {

@@ -94,7 +94,7 @@ func (r *racing[T]) next() {
 	ctx, cancel := context.WithCancelCause(r.ctx)
 	r.cancels = append(r.cancels, cancel)
 	r.open++
-	limit := r.p.o.TryTimeout
+	limit := r.p.tuning.Load().TryTimeout
 	switch {
 	case len(r.order) == 1:
 		limit = 0 // nobody else could do better

@@ -14,7 +14,7 @@ import (
 // readers gives the endpoints to ask for an object, and the set whose word
 // that it does not exist is final; nil if both must say so. Endpoints that are
 // not healthy come last.
-func (p *Pool) readers() (order []*endpoint, sure *set) {
+func (p *Pool) readers(ctx context.Context, key string) (order []*endpoint, sure *set) {
 	first, second := p.primary, p.backup
 	if second == nil {
 		return first.order(), first
@@ -23,8 +23,12 @@ func (p *Pool) readers() (order []*endpoint, sure *set) {
 	if p.onBackup() {
 		first, second, sure = second, first, nil
 	}
+	all := append(first.order(), second.order()...)
+	if sure != nil && p.o.Spread != nil && p.o.Spread(ctx, key) {
+		return ranked(all), sure
+	}
 	var sick []*endpoint
-	for _, e := range append(first.order(), second.order()...) {
+	for _, e := range all {
 		if e.healthy() {
 			order = append(order, e)
 		} else {
@@ -36,7 +40,7 @@ func (p *Pool) readers() (order []*endpoint, sure *set) {
 
 // read asks for an object, also where the journal says that it is.
 func read[T any](ctx context.Context, p *Pool, op, key string, f func(context.Context, objstore.Store) (T, error), drop func(T)) (try[T], error) {
-	order, sure := p.readers()
+	order, sure := p.readers(ctx, key)
 	t, err := race(ctx, p, op, order, sure, f, drop)
 	if p.backup == nil || sure == nil || !errors.Is(err, objstore.ErrNotFound) {
 		return t, err
@@ -120,7 +124,7 @@ func (r *reader) Read(b []byte) (int, error) {
 	}
 	for r.err == nil {
 		if r.stall != nil {
-			r.stall.Reset(r.p.o.StallTimeout)
+			r.stall.Reset(r.p.tuning.Load().StallTimeout)
 		}
 		start := time.Now()
 		n, err := r.body.Read(b)
@@ -150,7 +154,7 @@ func (r *reader) Read(b []byte) (int, error) {
 
 // slow tells a body that moves, but not fast enough.
 func (r *reader) slow() bool {
-	return r.stall != nil && r.waited > r.p.o.StallTimeout && float64(r.got) < float64(r.p.o.SlowBytes)*r.waited.Seconds()
+	return r.stall != nil && r.waited > r.p.tuning.Load().StallTimeout && float64(r.got) < float64(r.p.o.SlowBytes)*r.waited.Seconds()
 }
 
 // resume goes on elsewhere; nil if that went well.
@@ -170,7 +174,7 @@ func (r *reader) resume(cause error) error {
 	}
 	r.release(errSlow)
 	r.from.do(r.ctx, "read", func(context.Context, objstore.Store) error { return errSlow }) //nolint:errcheck // tells the circuit
-	order, sure := r.p.readers()
+	order, sure := r.p.readers(r.ctx, r.key)
 	others := order[:0:0]
 	for _, e := range order {
 		if e != r.from {

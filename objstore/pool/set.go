@@ -34,17 +34,19 @@ func (s *set) up() bool {
 
 // order gives the endpoints, the best first: healthy before others, then by
 // expected wait.
-func (s *set) order() []*endpoint {
-	type ranked struct {
+func (s *set) order() []*endpoint { return ranked(s.endpoints) }
+
+func ranked(endpoints []*endpoint) []*endpoint {
+	type rank struct {
 		*endpoint
 		healthy bool
 		score   float64
 	}
-	all := make([]ranked, len(s.endpoints))
-	for i, e := range s.endpoints {
-		all[i] = ranked{e, e.healthy(), e.score()}
+	all := make([]rank, len(endpoints))
+	for i, e := range endpoints {
+		all[i] = rank{e, e.healthy(), e.score()}
 	}
-	slices.SortStableFunc(all, func(a, b ranked) int {
+	slices.SortStableFunc(all, func(a, b rank) int {
 		if a.healthy != b.healthy {
 			if a.healthy {
 				return -1

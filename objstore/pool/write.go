@@ -66,7 +66,7 @@ func (p *Pool) putLimit(size int64, beyond int) func(left int) time.Duration {
 		if left+beyond == 0 {
 			return 0
 		}
-		return p.o.PutTimeout + time.Duration(size/p.o.PutBytes)*time.Second
+		return p.tuning.Load().PutTimeout + time.Duration(size/p.o.PutBytes)*time.Second
 	}
 }
 

@@ -129,3 +129,21 @@ func sumOf(ctx context.Context, s objstore.Store, key string) (objstore.Info, st
 	info, err := s.Stat(ctx, key)
 	return info, "", err
 }
+
+// Intact reads an object whole and compares it with the checksum and the size
+// that its own store has of it; ErrDiffers if they are others.
+func Intact(ctx context.Context, s objstore.Store, key string) error {
+	body, info, want, err := open(ctx, s, key)
+	if err != nil {
+		return err
+	}
+	sum := crc32.New(castagnoli)
+	n, err := io.Copy(sum, body)
+	if err = errors.Join(err, body.Close()); err != nil {
+		return err
+	}
+	if n != info.Size || isWhole(want) && want != textOf(sum) {
+		return fmt.Errorf("object %q has %d bytes with checksum %s, not %d with %s: %w", key, n, textOf(sum), info.Size, want, ErrDiffers)
+	}
+	return nil
+}

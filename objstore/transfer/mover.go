@@ -20,6 +20,7 @@ type Options struct {
 	Name     string        // of the direction, for metrics and logs, such as backup
 	Parallel int           // tasks at once; 16 if zero
 	Lease    time.Duration // longest time of one task; 10m if zero
+	Hold     time.Duration // how long a task is hidden from others unless its node goes on with it; 30s if zero, at most Lease
 	Poll     time.Duration // how often an empty queue is asked; 1s if zero
 	TriesMax int           // tries of a task before it is parked; 12 if zero
 	RetryMin time.Duration // before the second try, then twice as long each; 1s if zero
@@ -43,6 +44,8 @@ func (o Options) complete() Options {
 	setDefault(&o.Name, "transfer")
 	setDefault(&o.Parallel, 16)
 	setDefault(&o.Lease, 10*time.Minute)
+	setDefault(&o.Hold, 30*time.Second)
+	o.Hold = min(o.Hold, o.Lease)
 	setDefault(&o.Poll, time.Second)
 	setDefault(&o.TriesMax, 12)
 	setDefault(&o.RetryMin, time.Second)
@@ -121,7 +124,7 @@ const takeTimeout = 20 * time.Second
 func (m *Mover) take(ctx context.Context, limit int) ([]Record, error) {
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeTimeout)
 	defer cancel()
-	return m.queue.Take(limited, limit, m.o.Lease)
+	return m.queue.Take(limited, limit, m.o.Hold)
 }
 
 // Drain works until nothing waits. What is parked stays: it returns how much.
@@ -150,8 +153,10 @@ func (m *Mover) Drain(ctx context.Context) (parked int64, err error) {
 func (m *Mover) do(ctx context.Context, r Record) {
 	limited, cancel := context.WithTimeout(ctx, m.o.Lease)
 	defer cancel()
+	release := m.hold(limited, r)
 	start := time.Now()
 	op, bytes, err := m.act(limited, r)
+	release()
 	m.metrics.observe(m.o.Name, op, bytes, start, err)
 	pause := m.pause(r.Tries)
 	if ctx.Err() != nil {
@@ -162,6 +167,27 @@ func (m *Mover) do(ctx context.Context, r Record) {
 	if err := m.settle(settle, r, err, pause); err != nil {
 		m.o.Log.Warn("queue of objects cannot be written", "queue", m.o.Name, "key", r.Key, "error", err)
 	}
+}
+
+// hold keeps the record hidden from others until release, which waits.
+func (m *Mover) hold(ctx context.Context, r Record) (release func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var holding sync.WaitGroup
+	holding.Go(func() {
+		tick := time.NewTicker(m.o.Hold / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				if err := m.queue.Retry(ctx, r, m.o.Hold); err != nil && ctx.Err() == nil {
+					m.o.Log.Debug("object is not held", "queue", m.o.Name, "key", r.Key, "error", err) // doing it twice is harmless
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return func() { cancel(); holding.Wait() }
 }
 
 func (m *Mover) settle(ctx context.Context, r Record, err error, pause time.Duration) error {

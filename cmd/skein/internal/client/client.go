@@ -40,7 +40,8 @@ type Options struct {
 
 // Client is one connection. It may be used from many goroutines.
 type Client struct {
-	OLAP olapv1.OlapServiceClient
+	OLAP  olapv1.OlapServiceClient
+	Admin olapv1.AdminServiceClient
 
 	addr string
 	sql  *flightsql.Client
@@ -71,7 +72,7 @@ func Dial(o Options) (*Client, error) {
 		return nil, fault.Newf(fault.InvalidArgument, "--addr %s: %w", o.Addr, err)
 	}
 	return &Client{
-		OLAP: olapv1.NewOlapServiceClient(conn),
+		OLAP: olapv1.NewOlapServiceClient(conn), Admin: olapv1.NewAdminServiceClient(conn),
 		addr: addr,
 		sql:  &flightsql.Client{Client: flight.NewClientFromConn(conn, nil), Alloc: memory.DefaultAllocator},
 		conn: conn,

@@ -37,7 +37,12 @@ type Config struct {
 	BackupBucket      string
 	BackupGrace       time.Duration // before a deletion reaches the backup; 7 days if zero
 
-	HealthEvery time.Duration // between checks of the stores; 30s if zero
+	BackupHistory time.Duration // between copies of the index in the backup; 1h if zero
+
+	HealthEvery  time.Duration // between checks of the stores; 30s if zero
+	AlertWebhook string        // URL that events are posted to; none if empty
+
+	ParallelEndpoints bool // clients get an endpoint for each part of a result unless they ask for one
 
 	AuthFile string
 	TLSCert  string

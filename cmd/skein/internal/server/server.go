@@ -156,12 +156,13 @@ func (s *Server) openEngine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	kept, err := openStores(ctx, s.config, id, s.log, s.registry)
+	alerts := s.openAlerts(id)
+	kept, err := openStores(ctx, s.config, id, alerts, s.log, s.registry)
 	if err != nil {
 		return err
 	}
 	s.onStop(func(context.Context) error { return kept.close() })
-	s.watchHealth(kept, id)
+	s.watchHealth(kept, id, alerts)
 	s.kept, s.catalog = kept, kept.catalog
 	objects := kept.objects
 	s.db, err = duck.Open(duck.Options{
@@ -191,6 +192,9 @@ func (s *Server) openEngine(ctx context.Context) error {
 	}
 	s.coord, err = coordinator.New(ctx, deps, coordinator.Options{Node: s.self(id),
 		QueriesMax: s.config.QueriesMax, QueryBytesMax: s.config.QueryBytesMax, QueryTimeout: s.config.QueryTimeout})
+	if err == nil && kept.backups != nil {
+		kept.backups.service.Flush = s.coord.Flush
+	}
 	return err
 }
 
@@ -204,12 +208,17 @@ func (s *Server) isWorker() bool {
 	return len(s.config.Roles) == 0 || slices.Contains(s.config.Roles, coordinator.RoleWorker)
 }
 
+// address is where others reach this node's gRPC port.
+func (s *Server) address() string {
+	if s.config.AdvertiseAddr != "" {
+		return s.config.AdvertiseAddr
+	}
+	return s.GRPCAddr
+}
+
 // self is this node as it registers.
 func (s *Server) self(id string) meta.Node {
-	n := meta.Node{ID: id, Address: s.GRPCAddr, HTTPAddress: s.HTTPAddr, Roles: s.config.Roles, Started: time.Now().UTC()}
-	if s.config.AdvertiseAddr != "" {
-		n.Address = s.config.AdvertiseAddr
-	}
+	n := meta.Node{ID: id, Address: s.address(), HTTPAddress: s.HTTPAddr, Roles: s.config.Roles, Started: time.Now().UTC()}
 	if len(n.Roles) == 0 {
 		n.Roles = []string{coordinator.RoleCoordinator, coordinator.RoleWorker}
 	}
@@ -266,7 +275,7 @@ func (s *Server) openDoors(version string) error {
 		opts = append(opts, grpc.Creds(credentials.NewTLS(s.tls)))
 	}
 	s.grpc = grpc.NewServer(opts...)
-	service := gateway.NewService(s.coord, gateway.Options{})
+	service := gateway.NewService(s.coord, s.kept.gatewayOptions())
 	service.Register(s.grpc)
 	var fragments flight.Fragments
 	if s.worker != nil && s.config.Redis != "" { // a node on its own has no peers to serve
@@ -274,7 +283,8 @@ func (s *Server) openDoors(version string) error {
 		nodes.Register(s.grpc)
 		fragments = nodes
 	}
-	s.flight = flight.NewServer(s.coord, fragments, flight.Options{Version: version, Authenticator: authenticator(s.auth)})
+	s.flight = flight.NewServer(s.coord, fragments, flight.Options{Version: version, Authenticator: authenticator(s.auth),
+		Parallel: s.config.ParallelEndpoints, PartKey: s.partKey(), Address: s.address(), TLS: s.tls != nil, User: userOf})
 	arrowflight.RegisterFlightServiceServer(s.grpc, s.flight)
 	healthpb.RegisterHealthServer(s.grpc, health.NewServer())
 	reflection.Register(s.grpc)
@@ -285,6 +295,22 @@ func (s *Server) openDoors(version string) error {
 	s.http = gateway.NewServer(handler, s.log)
 	s.http.TLSConfig = s.tls
 	return nil
+}
+
+// partKey signs the tickets of parts of results. Nodes that share no secret run
+// what anybody sends them: there all have the same key. A node on its own
+// makes one.
+func (s *Server) partKey() []byte {
+	if s.config.Redis == "" {
+		return nil
+	}
+	return []byte("parts of " + s.auth.ClusterSecret())
+}
+
+// userOf is the name of the caller.
+func userOf(ctx context.Context) string {
+	p, _ := auth.From(ctx)
+	return p.Name
 }
 
 func (s *Server) localWorker() *localWorker {

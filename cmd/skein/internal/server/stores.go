@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/maypok86/otter/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"skein/coordinator/backup"
 	"skein/internal/fault"
 	"skein/meta"
 	"skein/meta/boltmeta"
@@ -38,12 +40,14 @@ type stores struct {
 	redis   *redismeta.Store // nil: the catalog is a file
 	pool    *pool.Pool       // nil: one endpoint or files
 	backups *backups         // nil without --s3-backup
+	alert   func(pool.Alert)
 }
 
 // backups is what is between the two object stores.
 type backups struct {
-	queue *redismeta.Queue // of objects on their way to the backup
-	mover *transfer.Mover
+	queue   *redismeta.Queue // of objects on their way to the backup
+	mover   *transfer.Mover
+	service *backup.Service
 }
 
 const (
@@ -53,8 +57,8 @@ const (
 
 // openStores opens the catalog, in Redis or in the data directory, and the
 // objects, in S3 or in the data directory.
-func openStores(ctx context.Context, c Config, nodeID string, log *slog.Logger, reg prometheus.Registerer) (*stores, error) {
-	s := &stores{}
+func openStores(ctx context.Context, c Config, nodeID string, alert func(pool.Alert), log *slog.Logger, reg prometheus.Registerer) (*stores, error) {
+	s := &stores{alert: alert}
 	if err := s.openCatalog(ctx, c); err != nil {
 		return nil, err
 	}
@@ -91,36 +95,38 @@ func (s *stores) openObjects(ctx context.Context, c Config, nodeID string, log *
 		s.objects, err = s3.Open(ctx, primary)
 		return err
 	}
-	o := pool.Options{Log: log, Registerer: reg}
+	o := pool.Options{Alert: s.alert, Log: log, Registerer: reg}
 	p := &pooled{}
 	if o.Primary, err = p.open(ctx, c.S3, primary, log); err != nil {
 		return errors.Join(err, p.closeStores())
 	}
 	if len(c.S3Backup) > 0 {
-		backup := s3.Options{AccessKey: c.S3BackupAccessKey, SecretKey: c.S3BackupSecretKey, Bucket: c.BackupBucket, Registerer: reg}
-		if backup.AccessKey == "" {
-			backup.AccessKey, backup.SecretKey = primary.AccessKey, primary.SecretKey
+		second := s3.Options{AccessKey: c.S3BackupAccessKey, SecretKey: c.S3BackupSecretKey, Bucket: c.BackupBucket, Registerer: reg}
+		if second.AccessKey == "" {
+			second.AccessKey, second.SecretKey = primary.AccessKey, primary.SecretKey
 		}
-		if o.Backup, err = p.open(ctx, c.S3Backup, backup, log); err != nil {
+		if o.Backup, err = p.open(ctx, c.S3Backup, second, log); err != nil {
 			return errors.Join(err, p.closeStores())
 		}
 		o.Agreement = &pool.Agreement{
 			Node: nodeID, Switch: s.redis.Register("pool:minio:switch"), Votes: s.redis.Votes("pool:minio:votes"),
 			Lease: s.redis.Lease("pool-return"), Journal: s.redis.Queue("return"),
 		}
+		o.Stays = func(key string) bool { return strings.HasPrefix(key, backup.Prefix) }
+		o.Spread = s.tableSays(func(c meta.Config) bool { return c.BackupEnabled && c.Properties[readFromBackup] == "true" }, false)
 	}
 	if p.pool, err = pool.Open(ctx, o); err != nil {
 		return errors.Join(err, p.closeStores())
 	}
 	p.Store, s.pool, s.objects = p.pool, p.pool, p
 	if len(c.S3Backup) > 0 {
-		s.startBackups(c, p, log, reg)
+		s.startBackups(c, nodeID, o.Primary, p, log, reg)
 	}
 	return nil
 }
 
 // startBackups queues what is stored and deleted, and works the queue off.
-func (s *stores) startBackups(c Config, p *pooled, log *slog.Logger, reg prometheus.Registerer) {
+func (s *stores) startBackups(c Config, nodeID string, primary []pool.Endpoint, p *pooled, log *slog.Logger, reg prometheus.Registerer) {
 	grace := c.BackupGrace
 	if grace == 0 {
 		grace = defaultBackupGrace
@@ -129,32 +135,62 @@ func (s *stores) startBackups(c Config, p *pooled, log *slog.Logger, reg prometh
 	s.backups = &backups{queue: queue, mover: transfer.NewMover(p.pool.Primary(), p.pool.Backup(), queue, transfer.Options{
 		Name: "backup", Parallel: backupTasks, LateMax: transfer.LateMax, DeleteBoth: true, Log: log, Registerer: reg,
 	})}
-	p.Store = &transfer.Backed{Store: p.pool, Queue: queue, Wants: s.wantsBackup(), Grace: grace, Log: log}
+	s.backups.service = backup.New(backup.Deps{
+		Catalog: s.redis, Primary: p.pool.Primary(), Spare: p.pool.Backup(), Queue: queue,
+		Operations: s.redis.Register("backup:operations"), Lease: s.redis.Lease("backup-history"),
+		MakeBucket: func(ctx context.Context) error { return makeBucket(ctx, primary) }, Log: log,
+	}, backup.Options{Node: nodeID, Sources: append(slices.Clone(c.S3Backup), c.BackupBucket), Grace: grace, HistoryEvery: c.BackupHistory})
+	s.catalog = s.backups.service.Guard()
+	// When in doubt an object is backed up.
+	wants := s.tableSays(func(c meta.Config) bool { return c.BackupEnabled }, true)
+	p.Store = &transfer.Backed{Store: p.pool, Queue: queue, Wants: wants, Grace: grace, Log: log}
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
 	p.moving.Go(func() { s.backups.mover.Run(ctx) })
+	p.moving.Go(func() { s.backups.service.Keep(ctx) })
 }
+
+// makeBucket makes the bucket of a set by one of its endpoints.
+func makeBucket(ctx context.Context, endpoints []pool.Endpoint) error {
+	var errs []error
+	for _, e := range endpoints {
+		store, ok := e.Store.(*s3.Store)
+		if !ok {
+			return nil
+		}
+		err := store.MakeBucket(ctx)
+		if err == nil {
+			return nil
+		}
+		errs = append(errs, err)
+	}
+	return fault.Wrap(fault.CodeOf(errs[0]), errors.Join(errs...))
+}
+
+// readFromBackup is the table property that spreads reads over both stores.
+const readFromBackup = "read_from_backup"
 
 const (
 	configsCached = 10_000
-	configHolds   = 30 * time.Second // a change of backup_enabled takes effect after
+	configHolds   = 30 * time.Second // a change of a table's configuration takes effect after
 )
 
-// wantsBackup looks at the table's configuration. When in doubt an object is
-// backed up.
-func (s *stores) wantsBackup() func(context.Context, string) bool {
+// tableSays answers a question about an object by the configuration of its
+// table; otherwise is the answer where that is not known.
+func (s *stores) tableSays(says func(meta.Config) bool, otherwise bool) func(context.Context, string) bool {
 	cache := otter.Must(&otter.Options[string, bool]{MaximumSize: configsCached, ExpiryCalculator: otter.ExpiryWriting[string, bool](configHolds)})
 	return func(ctx context.Context, key string) bool {
 		name, _, _ := strings.Cut(key, "/")
-		if wants, ok := cache.GetIfPresent(name); ok {
-			return wants
+		if answer, ok := cache.GetIfPresent(name); ok {
+			return answer
 		}
 		t, err := s.redis.Table(ctx, name)
 		if err != nil {
-			return true
+			return otherwise
 		}
-		cache.Set(name, t.Config.BackupEnabled)
-		return t.Config.BackupEnabled
+		answer := says(t.Config)
+		cache.Set(name, answer)
+		return answer
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"skein/objstore/pool"
 )
 
 const (
@@ -22,14 +24,15 @@ type healthWatch struct {
 	stores  *stores
 	node    string
 	log     *slog.Logger
+	alert   func(pool.Alert)
 	up      *prometheus.GaugeVec
 	seconds *prometheus.GaugeVec
 	was     map[string]bool // by component; none before the first check
 }
 
 // watchHealth starts the checks; they end before the stores are closed.
-func (s *Server) watchHealth(kept *stores, node string) {
-	w := &healthWatch{stores: kept, node: node, log: s.log, was: map[string]bool{},
+func (s *Server) watchHealth(kept *stores, node string, alert func(pool.Alert)) {
+	w := &healthWatch{stores: kept, node: node, log: s.log, alert: alert, was: map[string]bool{},
 		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "skein_component_up", Help: "1 if the component passed its last check.",
 		}, []string{"component"}),
@@ -100,8 +103,10 @@ func (w *healthWatch) component(ctx context.Context, name string, ping func(cont
 	if was, known := w.was[name]; known && was != (err == nil) || !known && err != nil {
 		if err != nil {
 			w.log.Error("component is down", "alert", "component-down", "subject", name, "message", err.Error())
+			w.alert(pool.Alert{Kind: "component-down", Subject: name, Message: err.Error(), At: time.Now().UTC()})
 		} else {
 			w.log.Warn("component is up again", "alert", "component-up", "subject", name)
+			w.alert(pool.Alert{Kind: "component-up", Subject: name, Message: "it passed its check", At: time.Now().UTC()})
 		}
 	}
 	w.was[name] = err == nil

@@ -1,0 +1,52 @@
+package redismeta_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"skein/internal/fault"
+	"skein/internal/realtest"
+	"skein/meta"
+	"skein/meta/redismeta"
+)
+
+// TestLockEnds: a lock ends by itself, and tokens grow even if Redis loses all
+// that it has.
+func TestLockEnds(t *testing.T) {
+	ctx, url := t.Context(), realtest.Redis(t)
+	s, raw := open(t, url), client(t, url)
+	first, err := s.Lock(ctx, "leader", "n1", time.Millisecond)
+	must(t, err)
+	var second int64
+	for deadline := time.Now().Add(10 * time.Second); second == 0; time.Sleep(time.Millisecond) {
+		if second, err = s.Lock(ctx, "leader", "n2", time.Hour); err != nil && (!errors.Is(err, meta.ErrLocked) || time.Now().After(deadline)) {
+			t.Fatal(err)
+		}
+	}
+	must(t, raw.FlushAll(ctx).Err())
+	third, err := s.Lock(ctx, "leader", "n3", time.Hour)
+	must(t, err)
+	if first >= second || second >= third {
+		t.Error(first, second, third)
+	}
+	if err := s.SetRing(meta.Fenced(ctx, "leader", second), meta.NewRing([]string{"n1"})); !errors.Is(err, meta.ErrFenced) {
+		t.Error(err)
+	}
+}
+
+// TestOtherLayout: a catalog of another major version is refused.
+func TestOtherLayout(t *testing.T) {
+	ctx, url := t.Context(), realtest.Redis(t)
+	for version, want := range map[string]string{"2.0.0": "the catalog has version 2.0.0, this skein reads versions 1.x", "one": "metadata:version is damaged"} {
+		must(t, client(t, url).Set(ctx, "metadata:version", version, 0).Err())
+		_, err := redismeta.Open(ctx, url, redismeta.Options{})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Error(err)
+		}
+		if version != "one" && fault.CodeOf(err) != fault.FailedPrecondition {
+			t.Error(fault.CodeOf(err))
+		}
+	}
+}
