@@ -140,10 +140,10 @@ func (b *block) allPairs() []pair {
 // The cost of a way to run a block is the bytes that one worker handles: what
 // it reads in place counts once, what is sent between workers more.
 const (
-	receiveCost = 3.0 // to take rows in and keep them for the fragment
-	sendCost    = 3.0 // to keep rows, deal them out and send them
-	joinCost    = 1.0 // to have them in a hash table
-	cutCost     = 1.1 // to read a table by ranges: its files cannot be left out by what others hold
+	receiveCost = 3.0  // to take rows in and keep them for the fragment
+	sendCost    = 3.0  // to keep rows, deal them out and send them
+	joinCost    = 1.0  // to have them in a hash table
+	cutCost     = 1.02 // to read a table by ranges: its files cannot be left out by what others hold
 )
 
 // groupShare guesses how much less groups are than the rows that they are of.
