@@ -10,11 +10,11 @@ import (
 
 // Limits of images and locks.
 const (
-	PageMax    = 1_000          // files of one page
-	StageMax   = 64             // bytes of a stage's name
-	StageKeep  = time.Hour      // that a stage is kept after the last files were added, if the driver forgets stages
-	LockMax    = 64             // bytes of an operation's name
-	LockTTLMax = 24 * time.Hour // of a lock that is not renewed
+	PageMax    = 1_000               // files of one page
+	StageMax   = 64                  // bytes of a stage's name
+	StageKeep  = time.Hour           // that a stage is kept after the last files were added, if the driver forgets stages
+	LockMax    = 64                  // bytes of an operation's name
+	LockTTLMax = 31 * 24 * time.Hour // of a lock that is not renewed
 )
 
 // Image is a table with its whole index as of one moment.

@@ -51,6 +51,16 @@ func TestBrokenTwinsFail(t *testing.T) {
 			[]string{"unit/open a committed one"}},
 		{"never reaps", func(s meta.Store) meta.Store { return neverReaps{s} },
 			[]string{"node/reap"}},
+		{"ignores locks", func(s meta.Store) meta.Store { return ignoresLocks{s} },
+			[]string{"lock/a stale token writes nothing"}},
+		{"ignores what a change is based on", func(s meta.Store) meta.Store { return ignoresBase{s} },
+			[]string{"version/a change based on an old version"}},
+		{"starts tokens again", func(s meta.Store) meta.Store { return &sameToken{Store: s} },
+			[]string{"lock/one owner", "lock/tokens grow"}},
+		{"replaces what has changed", func(s meta.Store) meta.Store { return replacesAlways{s} },
+			[]string{"replace/conflict"}},
+		{"shows pages as they are now", func(s meta.Store) meta.Store { return movingImage{s} },
+			[]string{"image/holds while writers go on"}},
 		{"ignores contexts", func(s meta.Store) meta.Store { return noContext{s} },
 			[]string{"context/cancelled", "context/deadline"}},
 	} {
@@ -203,4 +213,55 @@ type noContext struct{ meta.Store }
 
 func (s noContext) Commit(ctx context.Context, c meta.Commit) error {
 	return s.Store.Commit(context.WithoutCancel(ctx), c)
+}
+
+type ignoresLocks struct{ meta.Store }
+
+func (s ignoresLocks) Commit(ctx context.Context, c meta.Commit) error {
+	return s.Store.Commit(meta.Fenced(ctx, "", 0), c)
+}
+
+type ignoresBase struct{ meta.Store }
+
+func (s ignoresBase) UpdateTable(ctx context.Context, t meta.Table) (meta.Table, error) {
+	return s.Store.UpdateTable(meta.BasedOn(ctx, meta.Semver{}), t)
+}
+
+type sameToken struct{ meta.Store }
+
+func (s *sameToken) Lock(ctx context.Context, operation, owner string, ttl time.Duration) (int64, error) {
+	_, err := s.Store.Lock(ctx, operation, owner, ttl)
+	return 1, err
+}
+
+type replacesAlways struct{ meta.Store }
+
+func (s replacesAlways) ReplaceTable(ctx context.Context, r meta.Replacement) (meta.Table, error) {
+	if t, err := s.Table(ctx, r.Table.Name); err == nil {
+		r.Revision = t.Revision
+		if r.Version, err = s.Version(ctx, r.Table.Name); err != nil {
+			return t, err
+		}
+	}
+	return s.Store.ReplaceTable(ctx, r)
+}
+
+type movingImage struct{ meta.Store }
+
+// ReadImage reads each page when it is asked for.
+func (s movingImage) ReadImage(ctx context.Context, table string, f func(meta.Image) error) error {
+	var img meta.Image
+	if err := s.Store.ReadImage(ctx, table, func(i meta.Image) error { img = i; return nil }); err != nil {
+		return err
+	}
+	img.Files = func(yield func([]meta.File, error) bool) {
+		for at := 0; ; at += meta.PageMax {
+			time.Sleep(20 * time.Millisecond)
+			l, err := s.Listing(ctx, table)
+			if err != nil || at >= len(l.Files) || !yield(l.Files[at:min(at+meta.PageMax, len(l.Files))], nil) {
+				return
+			}
+		}
+	}
+	return f(img)
 }

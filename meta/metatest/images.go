@@ -56,8 +56,8 @@ func imageOfTable(t T, s meta.Store) {
 	equal(t, "files", sortFiles([]meta.File{file(1), file(2), file(3)}), files)
 	broken := errors.New("broken")
 	wantErr(t, "error of the reader", s.ReadImage(ctx, "users", func(i meta.Image) error {
-		for range i.Files {
-			return broken
+		for _, err := range i.Files {
+			return errors.Join(err, broken)
 		}
 		return nil
 	}), broken)

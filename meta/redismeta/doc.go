@@ -15,6 +15,10 @@
 //	index:table:{T}:id:{ID}:{YYYY-MM-DD} SET     paths of files; ID is the raw id, or _ for files without one
 //	nodes:services                       HASH    node in service -> host:port
 //	cluster:hash_ring                    ZSET    NODE#i, scored by its hash
+//	metadata:version                     STRING  of the catalog, as 1.2.3; 1.0.0 if there is none
+//	metadata:version:history             LIST    changes (JSON), the newest first; 10,000 at most
+//	metadata:backup:list                 ZSET    keys of snapshots, by the milliseconds of their time
+//	metadata:lock:{OPERATION}            STRING  owner of a lock, with a TTL
 //
 // Our own keys:
 //
@@ -26,14 +30,19 @@
 //	index:table:{T}:units      HASH    committed unit -> time of its commit
 //	index:table:{T}:open       HASH    open unit -> node
 //	nodes:heartbeat            HASH    node -> beat_us (microseconds of Redis's clock) and the node (JSON)
-//	tables:dropped:{request}   HASH    files of a table just dropped, until its dropper has read them; 10 minutes at most
+//	tables:dropped:{request}   HASH    files of a table just dropped, until its dropper has read them; 10 minutes at most.
+//	                                   Also those of one just replaced, until the SETs by id and day follow; 1 hour at most
+//	index:table:{T}:copy:{request}             HASH  files as of one moment, while an image is read; 1 hour at most
+//	index:table:{T}:stage:{S}:files, oldest, newest, stats   as those of the table, not in service; 1 hour at most
 //
 //	pool:redis:status, pool:minio:status HASH    what the last check found (the specification's)
 //	pool:health:last_check               STRING  its time, RFC 3339 (the specification's)
-//	metadata:lock:{OPERATION}            STRING  owner of a Lease, with a TTL (the specification's)
-//	"{metadata:lock:OPERATION}:token"    STRING  counter of its owners; these braces are part of the key, as in the next
+//	"{metadata:lock:OPERATION}:token"    STRING  token of its newest owner; these braces are part of the key, as in the next
 //	"{queue:NAME}:items", due, parked, count     a Queue: HASH, ZSET by time, HASH, counter
 //	pool:minio:switch, pool:minio:votes  HASH    a Register and Votes
+//
+// The channel metadata:changed tells the new version of each change. It may
+// lose messages: metadata:version is the truth.
 //
 // The other braces are placeholders, not part of a key. A node in
 // nodes:heartbeat and not in nodes:services has left. Nothing calls KEYS or
@@ -53,6 +62,16 @@
 // read none of these copies but tables:list, which has a name before its table
 // is made and until after it is dropped. Heartbeats are in
 // {nodes:services}:heartbeat, beside nodes:services.
+//
+// metadata:version:history keeps its name, and the version that nodes read is
+// beside it, in {metadata:version:history}:version; metadata:version is a copy.
+// A change of a table is noted in {table:T:config}:changes by the script that
+// makes it, and moves to the history after it, or by the next change of the
+// table, or by Repair. A lock's tokens are on a server of their own: before a
+// fenced write they are read, and each table, the ring and the history keep the
+// greatest token that has written to them, in {…}:fence:OPERATION, which the
+// script of a write compares. So a leader that was paused is refused where its
+// successor has written, and elsewhere but for the moment between the two.
 //
 // # What a failover can lose
 //

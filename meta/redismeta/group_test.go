@@ -37,6 +37,10 @@ func TestCluster(t *testing.T) {
 		return open(t, g.URL)
 	})
 	t.Run("agree", func(t *testing.T) { checkQueueAndLease(t, open(t, g.URL)) })
+	t.Run("changes", func(t *testing.T) {
+		must(t, raw.ForEachMaster(t.Context(), flush))
+		checkChanges(t, open(t, g.URL), raw)
+	})
 	t.Run("specification-keys", func(t *testing.T) {
 		must(t, raw.ForEachMaster(t.Context(), flush))
 		checkMirrored(t, open(t, g.URL), raw)
@@ -60,6 +64,33 @@ func checkQueueAndLease(t *testing.T, s *redismeta.Store) {
 	}
 	if _, voters, err := s.Votes("v").Cast(ctx, "n", true, time.Minute); voters != 1 || err != nil {
 		t.Error(voters, err)
+	}
+}
+
+// checkChanges finds a change in the history whose node died before it had
+// recorded it, once, and refuses a stale token where its successor has written,
+// even if the lock's own server has lost what it knew.
+func checkChanges(t *testing.T, s *redismeta.Store, raw *redis.ClusterClient) {
+	ctx := t.Context()
+	must(t, s.CreateTable(ctx, sampleTable()))
+	pending := ` {"id":"R1","kind":"schema","table":"users","what":"x","who":"n9","at":"2024-01-15T10:30:00Z"}`
+	for range 2 { // the second time it had died between recording it and removing the note
+		must(t, raw.RPush(ctx, "{table:users:config}:changes", pending).Err(), s.Repair(ctx))
+	}
+	history, err := s.History(ctx, 10)
+	must(t, err)
+	if len(history) != 2 || history[0].Who != "n9" || history[0].Version != (meta.Semver{Major: 1, Minor: 2}) || raw.Get(ctx, "metadata:version").Val() != "1.2.0" {
+		t.Errorf("%+v", history)
+	}
+	first, err := s.Lock(ctx, "leader", "n1", time.Minute)
+	must(t, err, s.Unlock(ctx, "leader", "n1"))
+	second, err := s.Lock(ctx, "leader", "n2", time.Minute)
+	must(t, err, s.Commit(meta.Fenced(ctx, "leader", second), sampleCommit()))
+	must(t, raw.Del(ctx, "{metadata:lock:leader}:token").Err())
+	late := sampleCommit()
+	late.Unit = "late"
+	if err := s.Commit(meta.Fenced(ctx, "leader", first), late); !errors.Is(err, meta.ErrFenced) {
+		t.Error("a stale token:", err)
 	}
 }
 

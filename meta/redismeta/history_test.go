@@ -1,7 +1,10 @@
 package redismeta_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,4 +52,41 @@ func TestOtherLayout(t *testing.T) {
 			t.Error(fault.CodeOf(err))
 		}
 	}
+}
+
+func TestBackups(t *testing.T) {
+	both(t, func(t *testing.T, s *redismeta.Store) {
+		ctx := t.Context()
+		old, young := redismeta.Backup{Key: "metadata/backups/a", At: day.Truncate(time.Millisecond)}, redismeta.Backup{Key: "b", At: day.Add(time.Hour).Truncate(time.Millisecond)}
+		must(t, s.AddBackup(ctx, young), s.AddBackup(ctx, old), s.AddBackup(ctx, old))
+		got, err := s.ListBackups(ctx)
+		if want := []redismeta.Backup{young, old}; err != nil || !slices.Equal(got, want) {
+			t.Errorf("%v %v", got, err)
+		}
+		must(t, s.RemoveBackups(ctx), s.RemoveBackups(ctx, "b", "c"))
+		if got, err := s.ListBackups(ctx); err != nil || !slices.Equal(got, []redismeta.Backup{old}) {
+			t.Errorf("%v %v", got, err)
+		}
+	})
+}
+
+// TestWatch: a watcher hears of the changes of others, not of data.
+func TestWatch(t *testing.T) {
+	both(t, func(t *testing.T, s *redismeta.Store) {
+		ctx, cancel := context.WithCancel(t.Context())
+		heard, done := make(chan struct{}, 100), make(chan struct{})
+		go func() {
+			defer close(done)
+			s.Watch(ctx, func() { heard <- struct{}{} })
+		}()
+		for i := 0; len(heard) == 0; i++ { // until it has subscribed
+			_, err := s.Record(ctx, meta.NewChange(ctx, meta.ChangeRepair, "", fmt.Sprint(i)))
+			must(t, err)
+			if i == 10_000 {
+				t.Fatal("nothing is heard")
+			}
+		}
+		cancel()
+		<-done
+	})
 }

@@ -10,6 +10,7 @@ const (
 	ringKey       = "cluster:hash_ring"
 	catalogKey    = "metadata:version"
 	historyKey    = "metadata:version:history"
+	backupsKey    = "metadata:backup:list"
 	changedTopic  = "metadata:changed"
 )
 

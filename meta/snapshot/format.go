@@ -68,7 +68,7 @@ func Key(at time.Time, compressed bool) string {
 	if compressed {
 		suffix = ".zst"
 	}
-	return fmt.Sprintf("metadata/backups/%s/backup_%d.json%s", at.UTC().Format(time.DateOnly), at.UnixNano(), suffix)
+	return fmt.Sprintf("%s%s/backup_%d.json%s", Prefix, at.UTC().Format(time.DateOnly), at.UnixNano(), suffix)
 }
 
 // tail sums all bytes but the last ones, which it keeps.

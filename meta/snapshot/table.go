@@ -47,13 +47,17 @@ func (r *restore) table(ctx context.Context, img meta.Image) (t TableReport, err
 	if !now.exists && len(r.patterns) > 0 {
 		return t, nil // settings are not restored by patterns of the index
 	}
+	if now.exists && now.table.UID != img.Table.UID && r.request.Missing {
+		return t, nil // another table of the name: it stays
+	}
 	next, err := r.next(now, img)
 	if err != nil {
 		return t, err
 	}
-	t = TableReport{Table: img.Table.Name, Action: ActionReplace, RowsBefore: now.table.Stats.Rows, LastWrite: now.table.Stats.LastWrite,
-		Settings: meta.DiffConfig(now.table.Config, next.Config)}
-	if !now.exists {
+	t = TableReport{Table: img.Table.Name, Action: ActionReplace, RowsBefore: now.table.Stats.Rows, LastWrite: now.table.Stats.LastWrite}
+	if now.exists {
+		t.Settings = meta.DiffConfig(now.table.Config, next.Config)
+	} else {
 		t.Action = ActionCreate
 	}
 	if now.exists && now.table.UID != next.UID {
@@ -155,10 +159,6 @@ func (r *restore) next(now *present, img meta.Image) (meta.Table, error) {
 	if now.table.UID != next.UID {
 		if now.kept == nil {
 			return next, nil
-		}
-		if r.request.Missing {
-			next = now.table // files of another incarnation are not added
-			return next, fault.Newf(fault.FailedPrecondition, "table %s was made anew since the snapshot: restore it whole, or leave it out", next.Name)
 		}
 		return next, fault.Newf(fault.FailedPrecondition, "table %s was made anew since the snapshot: restore it whole", next.Name)
 	}
