@@ -169,15 +169,17 @@ func TestIngest(t *testing.T) {
 	}
 }
 
-// failing gives one batch and then an error.
+// failing gives one batch and then, when that has arrived, an error.
 type failing struct {
 	*batch.Slice
-	err error
+	arrived <-chan struct{}
+	err     error
 }
 
 func (f failing) Next(ctx context.Context) (arrow.RecordBatch, error) {
 	b, err := f.Slice.Next(ctx)
 	if errors.Is(err, io.EOF) {
+		<-f.arrived
 		err = f.err
 	}
 	return b, err
@@ -188,7 +190,7 @@ func (f failing) Next(ctx context.Context) (arrow.RecordBatch, error) {
 func TestIngestSourceFails(t *testing.T) {
 	f, c := serve(t, Options{})
 	broken := errors.New("file is cut off")
-	r := failing{batch.NewSlice(numbers, batchOf(1, 2)), broken}
+	r := failing{batch.NewSlice(numbers, batchOf(1, 2)), f.began, broken}
 	defer r.Close()
 	if _, err := c.Ingest(t.Context(), Ingest{Table: "t", Mode: "append"}, r); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)

@@ -29,6 +29,7 @@ type fake struct {
 	auth      []string
 	open      int // prepared statements that were not closed
 	stopped   chan struct{}
+	began     chan struct{} // by an ingest's first rows
 	table     string
 	options   map[string]string
 	ifExists  flightsql.TableDefinitionOptionsTableExistsOption
@@ -40,7 +41,7 @@ type fake struct {
 // serve starts a fake and returns a client of it.
 func serve(t *testing.T, o Options) (*fake, *Client) {
 	t.Helper()
-	f := &fake{stopped: make(chan struct{}, 1)}
+	f := &fake{stopped: make(chan struct{}, 1), began: make(chan struct{}, 1)}
 	var lc net.ListenConfig
 	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -137,6 +138,10 @@ func (f *fake) DoPutCommandStatementIngest(_ context.Context, in flightsql.State
 	var n int64
 	var batches []int64
 	for rows.Next() {
+		select {
+		case f.began <- struct{}{}:
+		default:
+		}
 		batches = append(batches, rows.RecordBatch().NumRows())
 		n += rows.RecordBatch().NumRows()
 	}
