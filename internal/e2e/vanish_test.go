@@ -16,7 +16,7 @@ func TestClientsThatVanish(t *testing.T) {
 	t.Parallel()
 	const (
 		deaths      = 5 // of ten results each
-		connections = 1000
+		connections = 200
 		spare       = 20 // goroutines and files that may be there for other reasons
 	)
 	n := startNode(t, "vanish")
