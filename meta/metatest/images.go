@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"skein/internal/fault"
 	"skein/meta"
@@ -83,7 +84,15 @@ func imageHolds(t T, s meta.Store) {
 				return err
 			}
 			if got == 0 {
-				go func() { swapped <- s.Commit(t.Context(), swap) }()
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					swapped <- s.Commit(t.Context(), swap)
+				}()
+				select { // a store may as well hold writers up until the image is read
+				case <-done:
+				case <-time.After(2 * time.Second):
+				}
 			}
 			got += len(page)
 		}

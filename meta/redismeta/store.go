@@ -45,6 +45,8 @@ type Store struct {
 	timeout     time.Duration
 	keepLeft    time.Duration
 	running     sync.WaitGroup // calls, also those that nobody waits for any more
+	mu          sync.Mutex
+	closed      bool // no call starts any more; guarded by mu
 }
 
 var _ meta.Store = (*Store)(nil)
@@ -94,8 +96,12 @@ func Open(ctx context.Context, rawURL string, opts Options) (*Store, error) {
 	return s, nil
 }
 
-// Close ends the connections and waits for what still runs.
+// Close ends the connections and waits for what still runs. Later calls fail
+// with Unavailable.
 func (s *Store) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	err := s.client.Close()
 	s.running.Wait()
 	return err
@@ -127,11 +133,13 @@ func (s *Store) call(ctx context.Context, f func(context.Context) error) error {
 		return err
 	}
 	done := make(chan error, 1)
-	s.running.Go(func() {
+	if !s.start(func() {
 		limited, cancel := context.WithTimeout(ctx, s.timeout)
 		defer cancel()
 		done <- s.patiently(limited, f)
-	})
+	}) {
+		return fault.Newf(fault.Unavailable, "redis %s: the store is closed", s.address)
+	}
 	select {
 	case err := <-done:
 		if err == nil {
@@ -143,6 +151,16 @@ func (s *Store) call(ctx context.Context, f func(context.Context) error) error {
 	case <-ctx.Done():
 	}
 	return fmt.Errorf("redis %s: %w", s.address, ctx.Err())
+}
+
+// start runs f beside the caller, and tells whether the store is still open.
+func (s *Store) start(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.running.Go(f)
+	}
+	return !s.closed
 }
 
 // classOf tells whose fault an error of the client is. What Redis answers is

@@ -466,7 +466,7 @@ func TestCatalogAway(t *testing.T) {
 	m := miniredis.RunT(t)
 	catalog, err := redismeta.Open(t.Context(), "redis://"+m.Addr(), redismeta.Options{Timeout: 200 * time.Millisecond})
 	must(t, err)
-	defer catalog.Close()
+	t.Cleanup(func() { _ = catalog.Close() }) // after the pool's end
 	primary, backup := &switchable{Store: openLocal(t)}, openLocal(t)
 	p := openPool(t, pool.Options{Primary: []pool.Endpoint{{Name: "p", Store: primary}}, Backup: []pool.Endpoint{{Name: "b", Store: backup}},
 		Agreement: agreement(catalog, "n1"), ProbeEvery: 20 * time.Millisecond})
