@@ -4,10 +4,8 @@ package coordinator_test
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
-	"skein/bench/answer"
 	"skein/coordinator"
 )
 
@@ -56,17 +54,6 @@ func TestRangesEqualDuckDB(t *testing.T) {
 		"SELECT k, (SELECT max(o.v) FROM other AS o WHERE o.k = b.k) AS m FROM big AS b",
 		"SELECT count(DISTINCT b.k) FROM big AS b, other AS o WHERE b.t = o.t AND b.v + o.v > 1500",
 	} {
-		plan, err := rows(t, c, "EXPLAIN "+sql, nil)
-		check(t, err)
-		if !strings.Contains(fmt.Sprint(plan), "by ranges of") {
-			t.Errorf("%s: no ranges in its plan:\n%s", sql, text(plan))
-		}
-		want, _, err := askOracle(t, o, sql)
-		check(t, err)
-		got, _, err := ask(t, c, sql)
-		check(t, err)
-		if diff := answer.Compare(got, want, nil); len(diff) > 0 {
-			t.Errorf("%s: %s", sql, diff[0])
-		}
+		equalDuckDB(t, o, c, sql, "by ranges of")
 	}
 }

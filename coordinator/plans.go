@@ -10,9 +10,14 @@ import (
 	"skein/planner"
 )
 
-// plansMax is how many plans are remembered. All are forgotten when a table's
-// files change, so that none keeps an old list of files alive.
-const plansMax = 512
+// plansBytes is how much the remembered plans may take, about. All are forgotten
+// when a table's files change, so that none keeps an old list of files alive.
+const plansBytes = 64 << 20
+
+const (
+	planBytes = 8 << 10 // what a plan takes without its files
+	fileBytes = 144     // and each file that it names
+)
 
 // plans remembers the plans of statements over tables that stay as they are.
 type plans struct {
@@ -26,7 +31,12 @@ type remembered struct {
 }
 
 func newPlans() *plans {
-	return &plans{otter.Must(&otter.Options[string, remembered]{MaximumSize: plansMax})}
+	return &plans{otter.Must(&otter.Options[string, remembered]{
+		MaximumWeight: plansBytes,
+		Weigher: func(key string, r remembered) uint32 {
+			return uint32(min(planBytes+4*len(key)+fileBytes*r.plan.Files(), plansBytes))
+		},
+	})}
 }
 
 // planKey is what a plan depends on but the tables.

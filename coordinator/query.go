@@ -241,11 +241,12 @@ func (c *Coordinator) selected(ctx context.Context, q *parsed, params arrow.Reco
 }
 
 // mayBeOurs tells an error that the statement itself may not have: a stage that
-// does not bind though the statement does, or a value that fails in a stage and
-// that DuckDB would not have looked at. Run whole, the statement tells.
+// does not bind though the statement does, or that DuckDB stumbles over, or a
+// value that fails in a stage and that DuckDB would not have looked at. Run
+// whole, the statement tells.
 func mayBeOurs(err error) bool {
 	code := fault.CodeOf(err)
-	return err != nil && (code == fault.InvalidArgument || code == fault.Unimplemented)
+	return err != nil && (code == fault.InvalidArgument || code == fault.Unimplemented || code == fault.Internal)
 }
 
 func (c *Coordinator) plan(ctx context.Context, q *parsed, params arrow.RecordBatch) (*planner.Plan, map[string]*tableView, error) {

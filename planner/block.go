@@ -7,15 +7,17 @@ type leaf struct {
 	table     *Table
 	stage     *Stage // nil for a table
 	types     map[string]string
-	filters   []node  // conditions on this leaf alone, taken out of the block
-	nullable  bool    // a row of it that is missing may make others appear, as in an outer join
-	renamed   bool    // its columns have other names in the statement
-	fixed     bool    // it is read whole, wherever it is read
-	files     []File  // of a table
-	raw, work int64   // sums over the files
+	filters   []node // conditions on this leaf alone, taken out of the block
+	nullable  bool   // a row of it that is missing may make others appear, as in an outer join
+	renamed   bool   // its columns have other names in the statement
+	fixed     bool   // it is read whole, wherever it is read
+	files     []File // of a table
+	raw, work int64  // sums over the files
+	rows      int64
 	share     float64 // guess: which part of their bytes the wanted columns are
 
 	reduction float64 // guess: which part of its rows meet those of smaller leaves
+	probes    int     // how many such leaves its rows are looked up in
 
 	equals []pair // the leaf's column and another that it must be equal to
 
@@ -49,6 +51,9 @@ type block struct {
 	leaves  []*leaf  // of the block and all blocks within it
 	nested  []*block // correlated subqueries
 	lateral bool     // of FROM, and names what stands beside it
+
+	joins      *innerJoins // if it is one of plain inner joins
+	joinsKnown bool        // whether it is
 }
 
 // mark is the field of a tree's node that holds what the planner knows of it:

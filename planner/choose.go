@@ -12,9 +12,11 @@ const everywhereBytes = 512 << 10
 const everywhereFiles = 4
 
 // distribute decides how the block's leaves are read: the cheapest way in
-// which the block's rows are its fragments' rows put together.
-func (d *divider) distribute(b *block) (spread, error) {
+// which the block's rows are its fragments' rows put together. It may be cheaper
+// yet to join one of them later.
+func (d *divider) distribute(b *block) (spread, *later, error) {
 	var best []use
+	var last *later
 	least := 0.0
 	try := func(set func(*leaf)) {
 		for _, l := range b.leaves {
@@ -28,8 +30,9 @@ func (d *divider) distribute(b *block) (spread, error) {
 			return
 		}
 		b.reductions()
-		if c := d.cost(b) + d.costOfGroups(b, s); best == nil || c < least {
-			least, best = c, b.uses()
+		p, gain := d.bestLater(b)
+		if c := d.cost(b) + d.costOfGroups(b, s) - gain; best == nil || c < least {
+			least, best, last = c, b.uses(), p
 		}
 	}
 	for _, l := range b.leaves {
@@ -55,13 +58,13 @@ func (d *divider) distribute(b *block) (spread, error) {
 		}
 	}
 	if best == nil {
-		return spread{}, opaque("rows that cannot be told apart by file or by key")
+		return spread{}, nil, opaque("rows that cannot be told apart by file or by key")
 	}
 	for i, l := range b.leaves {
 		l.use = best[i]
 	}
 	b.reductions()
-	return b.rows(nil), nil
+	return b.rows(nil), last, nil
 }
 
 func (b *block) uses() []use {
@@ -144,6 +147,7 @@ const (
 	sendCost    = 3.0  // to keep rows, deal them out and send them
 	joinCost    = 1.0  // to have them in a hash table
 	cutCost     = 1.02 // to read a table by ranges: its files cannot be left out by what others hold
+	probeCost   = 0.5  // to look all rows of a table up among those of a smaller one
 )
 
 // groupShare guesses how much less groups are than the rows that they are of.
@@ -153,7 +157,7 @@ func (d *divider) cost(b *block) float64 {
 	n := float64(len(d.catalog.Workers))
 	total := 0.0
 	for _, l := range b.leaves {
-		read, moved := l.unreduced()/n, l.bytes()
+		read, moved := l.unreduced()/n+float64(l.probes)*probeCost*l.unfiltered()/n, l.bytes()
 		switch l.use.mode {
 		case driven:
 			total += read
@@ -212,6 +216,7 @@ func (l *leaf) size() (bytes, work int64) {
 	if l.work == 0 {
 		for i := range l.files {
 			l.raw += l.files[i].Bytes
+			l.rows += l.files[i].Rows
 			l.work += weight(l.files[i])
 		}
 	}
@@ -228,15 +233,20 @@ func (l *leaf) bytes() float64 {
 
 // unreduced is the same of a table before other leaves reduce it.
 func (l *leaf) unreduced() float64 {
+	bytes := l.unfiltered()
+	for _, f := range l.filters {
+		bytes *= selectivity(f)
+	}
+	return bytes
+}
+
+// unfiltered is the same of all its rows.
+func (l *leaf) unfiltered() float64 {
 	if l.stage != nil {
 		return l.stage.bytes
 	}
 	_, weight := l.size()
-	bytes := float64(weight)
-	for _, f := range l.filters {
-		bytes *= selectivity(f)
-	}
-	return bytes * l.share
+	return float64(weight) * l.share
 }
 
 // selectivity guesses which part of the rows a condition leaves.

@@ -219,9 +219,14 @@ func (d *divider) selectQuery(n node, columns []Column) (*Stage, error) {
 	d.pruneLeaves(b)
 	b.narrow()
 	d.measure(b)
-	s, err := d.distribute(b)
+	s, last, err := d.distribute(b)
 	if err != nil {
 		return nil, err
+	}
+	if last != nil {
+		if s, err := d.joinLater(last, columns); s != nil || err != nil {
+			return s, err
+		}
 	}
 	switch {
 	case d.isAggregated(b):
@@ -253,7 +258,7 @@ func (d *divider) write() error {
 		return err
 	}
 	for i, s := range d.stages {
-		s.SQL = texts[i]
+		s.SQL, s.tree = texts[i], nil
 	}
 	return nil
 }

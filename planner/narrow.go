@@ -114,7 +114,9 @@ func (b *block) ownLeaves(from any, own map[*leaf]bool) {
 	switch kind(n) {
 	case "JOIN":
 		b.ownLeaves(n["left"], own)
-		b.ownLeaves(n["right"], own)
+		if str(n, "ref_type") != "ASOF" { // a row that is missing on its right makes another the partner
+			b.ownLeaves(n["right"], own)
+		}
 	case "BASE_TABLE":
 		own[leafOf(n)] = true
 	case "SUBQUERY":

@@ -261,6 +261,25 @@ func (p *Plan) divide(ctx context.Context, q *Query, e Binder, c *Catalog, kept 
 	return d.write()
 }
 
+// Files is how many files the plan names, each as often as it does.
+func (p *Plan) Files() int {
+	n := 0
+	for _, t := range p.Tables {
+		n += len(t.Kept)
+	}
+	for _, s := range p.Stages {
+		for _, f := range s.Fragments {
+			n += len(f.Files)
+		}
+		for _, t := range s.Tables {
+			for _, part := range t.Parts {
+				n += len(part.Inside) + len(part.Edges)
+			}
+		}
+	}
+	return n
+}
+
 // share gives every worker its share of the split table's files. Without a
 // file, one fragment over none gives the empty result.
 func (s *Stage) share(workers []string) {

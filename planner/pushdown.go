@@ -57,7 +57,7 @@ func (d *divider) pruneLeaves(b *block) {
 		n := selectNode([]any{whole(1)}, tableRef(l.table.Name, ""))
 		n["where_clause"] = and(l.ownFilters())
 		if s := readByTiDB(d.ctx, d.engine, d.statement(n)); s != nil && s.Where != nil {
-			l.files, l.raw, l.work = l.table.keep(l.table.Name, s.Where), 0, 0
+			l.files, l.raw, l.work, l.rows = l.table.keep(l.table.Name, s.Where), 0, 0, 0
 		}
 	}
 }

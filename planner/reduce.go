@@ -12,6 +12,7 @@ import (
 const (
 	reduceShare = 0.3      // of the table's bytes: what a leaf may take to be sent ahead
 	reduceBytes = 64 << 20 // and at most
+	probeBytes  = 1 << 20  // what a leaf may take for its values to be looked up at no cost
 )
 
 // scans makes the stages that read the tables of a tree's leaves, small ones
@@ -155,9 +156,16 @@ func (b *block) reductions() {
 	}
 	for range 3 { // along chains of joins
 		for _, l := range b.leaves {
+			l.probes = 0
 			for _, p := range l.equals {
 				m := p[1].leaf
-				if l.table == nil || l.use.mode == driven || m.use.mode == driven || l.isCut() || m.isCut() || m.unreduced() > l.unreduced() && !m.isTiny() || !m.reduces(l) || isEcho(p) {
+				if l.table == nil || m.use.mode == driven || m.isCut() || m.unreduced() > l.unreduced() && !m.isTiny() || !m.reduces(l) || isEcho(p) {
+					continue
+				}
+				if !m.isTiny() && m.bytes() > probeBytes {
+					l.probes++
+				}
+				if l.use.mode == driven || l.isCut() {
 					continue
 				}
 				share := 0.2 // of a stage's values nothing is known

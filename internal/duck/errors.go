@@ -60,7 +60,7 @@ func classify(msg string) error {
 	return err
 }
 
-// invalidates tells a message after which DuckDB refuses every statement.
+// invalidates tells a message after which DuckDB may refuse every statement.
 func invalidates(msg string) bool {
 	text, _ := plain(msg)
 	return strings.HasPrefix(text, internalError) || strings.HasPrefix(text, fatalError)
