@@ -161,8 +161,8 @@ func (c *cuts) deal(s source) (parts []Part, excess float64, ok bool) {
 		f := &s.leaf.files[n]
 		total += weight(*f)
 		least, greatest, some := bounds(f)
+		noNulls := rangeOf(f).NoNulls
 		for p := range parts {
-			noNulls := rangeOf(f).NoNulls
 			switch {
 			case some && (noNulls || p == 0) && c.holds(p, least, greatest):
 				parts[p].Inside = append(parts[p].Inside, *f)

@@ -46,9 +46,9 @@ func classify(msg string) error {
 	switch {
 	case strings.HasPrefix(text, internalError):
 		text, _, _ = strings.Cut(text, "\n") // behind it is a stack trace
-		return fault.New(code, "DuckDB cannot run this statement, and is started again: "+text)
+		return fault.New(code, "DuckDB cannot run this statement: "+text)
 	case strings.HasPrefix(text, fatalError):
-		return fault.New(code, "DuckDB was stopped by another statement, and is started again; retry")
+		return fault.New(code, "DuckDB was stopped by another statement, and starts again; retry")
 	case code == fault.ResourceExhausted:
 		text, _, _ = strings.Cut(text, "\n") // behind it is advice to SET what a client may not set
 		return fault.New(code, text+"; retry when fewer queries run, or give the server more memory").RetryIn(time.Second)
