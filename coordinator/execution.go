@@ -334,14 +334,6 @@ func (e *execution) settle(o outcome) error {
 	return o.err
 }
 
-// avoid gives a worker that was overtaken no more of this query: it may hang.
-func (e *execution) avoid(worker string) {
-	if len(e.workers) > 1 && worker != e.c.opts.Node.ID {
-		delete(e.nodes, worker)
-		e.workers = sortedKeys(e.nodes)
-	}
-}
-
 // lost takes in that a fragment failed with its worker, or with the node whose
 // rows it wanted to read. What that node kept is made again elsewhere. Where an
 // object is behind it no node is lost, and another may have better luck.
@@ -396,55 +388,6 @@ func (e *execution) drop(node string) {
 	}
 }
 
-// A fragment that runs much longer than its siblings did is tried once more
-// on another worker; the first to end wins.
-const (
-	speculateEvery  = 200 * time.Millisecond
-	speculateAfter  = 2 * time.Second // at the earliest
-	speculateFactor = 3               // times the median of its siblings
-)
-
-func (e *execution) speculate() error {
-	if len(e.workers) < 2 {
-		return nil
-	}
-	for _, s := range e.stages {
-		median, ok := s.medianTime()
-		if !ok || !e.hasInputs(s) { // what it reads may be lost
-			continue
-		}
-		for _, f := range s.fragments {
-			for _, a := range f.running {
-				if len(f.running) == 1 && f.kept == nil && time.Since(a.began) > max(speculateAfter, speculateFactor*median) {
-					s.retries++
-					i, _ := slices.BinarySearch(e.workers, a.worker)
-					if err := e.attempt(f, e.workers[(i+1)%len(e.workers)]); err != nil {
-						return err
-					}
-					break
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// medianTime is how long most fragments of the stage took, once at least half
-// of them are done.
-func (s *stageRun) medianTime() (time.Duration, bool) {
-	var times []time.Duration
-	for _, f := range s.fragments {
-		if f.kept != nil {
-			times = append(times, time.Duration(f.kept.ElapsedUs)*time.Microsecond)
-		}
-	}
-	if len(times) == 0 || len(times)*2 < len(s.fragments) {
-		return 0, false
-	}
-	slices.Sort(times)
-	return times[len(times)/2], true
-}
-
 // openLast starts the last stage's fragments.
 func (e *execution) openLast(s *stageRun) (batch.Reader, *fragment, error) {
 	for _, f := range s.fragments {
@@ -461,60 +404,4 @@ func (e *execution) openLast(s *stageRun) (batch.Reader, *fragment, error) {
 		return r, s.fragments[0], err
 	}
 	return newUnion(e.ctx, e, s.fragments)
-}
-
-// hold keeps the query's rows on one worker.
-type hold struct {
-	stop  context.CancelFunc
-	ready chan struct{}
-	err   error // once failed is closed
-	fails chan struct{}
-}
-
-func (e *execution) hold(worker string, w Worker) *hold {
-	if h := e.holds[worker]; h != nil {
-		return h
-	}
-	ctx, stop := context.WithCancel(e.ctx)
-	h := &hold{stop: stop, ready: make(chan struct{}), fails: make(chan struct{})}
-	e.holds[worker] = h
-	e.owned.Go(func() {
-		defer close(h.fails)
-		h.err = w.Hold(ctx, e.id, sync.OnceFunc(func() { close(h.ready) }))
-	})
-	return h
-}
-
-// failed tells that the rows which were kept are gone.
-func (h *hold) failed() bool {
-	if h == nil {
-		return false
-	}
-	select {
-	case <-h.fails:
-		return true
-	default:
-		return false
-	}
-}
-
-// holdWait is how long a worker may take to get ready for a query, which is
-// nothing to do: one that takes longer hangs, or has too much to do.
-const holdWait = 5 * time.Second
-
-// wait returns when rows may be kept.
-func (h *hold) wait(ctx context.Context) error {
-	select {
-	case <-h.ready:
-		return nil
-	case <-h.fails:
-		if ctx.Err() == nil && (h.err == nil || fault.CodeOf(h.err) == fault.Canceled) { // another fragment gave the worker up
-			return fault.New(fault.Unavailable, "the worker holds no rows for the query")
-		}
-		return h.err
-	case <-time.After(holdWait):
-		return fault.Newf(fault.Unavailable, "it did not answer for %v", holdWait)
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
