@@ -45,7 +45,7 @@ lint: ## gofmt, vet, golangci-lint and buf, where they are installed
 
 generate: ## generate code and OpenAPI from proto/
 	buf generate
-	rm -f proto/node/v1/*.swagger.json proto/olap/v1/ingest.swagger.json proto/olap/v1/admin.swagger.json
+	rm -f proto/node/v1/*.swagger.json proto/olap/v1/ingest.swagger.json proto/olap/v1/admin.swagger.json proto/olap/v1/meta.swagger.json
 
 bench: build ## TPC-H and writes against in-process DuckDB, in one run
 	scripts/bench.sh

@@ -29,6 +29,7 @@ const (
 	planFilesMax   = 10_000_000
 	mbitMax        = 100_000
 	backupFilesMax = 1_000_000
+	streamRowsMax  = 1_000_000_000
 )
 
 // Options of a run.
@@ -55,16 +56,19 @@ type Options struct {
 	BatchRows   int  // records in each of them; 1,000 if zero
 	KeepTable   bool // leave the written table on the server
 
-	Program     string // skein, which plan, divide and links start servers with; needed by them
-	MinIO       string // program; minio in PATH if empty
-	Threads     int    // of each server that is started; its own default if zero
-	Workers     []int  // sizes of clusters; 1 and 4, with links 1, 2 and 4 if empty
-	PlanRuns    int    // how often each statement is planned; 50 if zero
-	PlanFiles   int    // of the table of the point query; 1,000,000 if zero
-	Mbit        int    // a second, of a worker's link to the object store in suite links; 100 if zero
-	Inside      bool   // this process is in the network that suite links may change: see netlab.Enter
-	BackupFiles int    // that suite backup copies; 10,000 if zero
-	Enforce     bool   // the run fails if a suite's target is missed
+	Program      string // skein, which plan, divide and links start servers with; needed by them
+	MinIO        string // program; minio in PATH if empty
+	Threads      int    // of each server that is started; its own default if zero
+	Workers      []int  // sizes of clusters; 1 and 4, with links 1, 2 and 4 if empty
+	PlanRuns     int    // how often each statement is planned; 50 if zero
+	PlanFiles    int    // of the table of the point query; 1,000,000 if zero
+	Mbit         int    // a second, of a worker's link to the object store in suite links; 100 if zero
+	Inside       bool   // this process is in the network that suite links may change: see netlab.Enter
+	BackupFiles  int    // that suite backup copies; 10,000 if zero
+	CatalogFiles int    // of the index of suite catalog; 1,000,000 if zero
+	StreamRows   int    // of the large result of suite stream; 100,000,000 if zero
+	PeerDir      string // where suite stream finds the programs sail and roapi; it leaves them out if empty
+	Enforce      bool   // the run fails if a suite's target is missed
 
 	TempDir  string    // of the peer's database file and spills; the system's if empty. Writes compare fairly on the disk of the server's data
 	JSON     string    // file for the report; none if empty
@@ -87,6 +91,8 @@ func (o Options) withDefaults() (Options, error) {
 	set(&o.PlanFiles, 1_000_000)
 	set(&o.Mbit, 100)
 	set(&o.BackupFiles, 10_000)
+	set(&o.CatalogFiles, 1_000_000)
+	set(&o.StreamRows, 100_000_000)
 	if len(o.Suites) == 0 {
 		o.Suites = []string{SuiteTPCH, SuiteWrites}
 	}
@@ -185,6 +191,8 @@ func checkLimits(o *Options) error {
 		{"files of the point query's table", o.PlanFiles, planFilesMax},
 		{"megabits a second", o.Mbit, mbitMax},
 		{"files to back up", o.BackupFiles, backupFilesMax},
+		{"rows of the large result", o.StreamRows, streamRowsMax},
+		{"files of the catalog", o.CatalogFiles, planFilesMax},
 	} {
 		if l.n < 1 || l.n > l.max {
 			return invalid("%s: %d: want 1 to %d", l.what, l.n, l.max)

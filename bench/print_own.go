@@ -83,6 +83,32 @@ func printLinks(b *strings.Builder, l *LinksReport) {
 	printProblems(b, l.Queries)
 }
 
+func printStream(b *strings.Builder, r *StreamReport) {
+	w := newTable("lineitem", "round", "skein ms", "DuckDB ms", "DuckDB/skein")
+	for _, race := range []struct {
+		name string
+		StreamRace
+	}{{"ingest", r.Ingest}, {"read", r.Read}} {
+		for i := range race.SkeinMS {
+			w.AppendRow(table.Row{race.name, i + 1, ms(race.SkeinMS[i]), ms(race.DuckMS[i]), times(ratio(race.DuckMS[i], race.SkeinMS[i]))})
+		}
+		w.AppendRow(table.Row{race.name, "median", "", "", times(race.Ratio)})
+	}
+	fmt.Fprintf(b, "\nlineitem, %d rows of %.0f MB: adbc_ingest beside COPY to Parquet, and all columns to Arrow\n%s\n", r.Rows, mb(r.Bytes), w.Render())
+	for _, p := range r.Peers {
+		if p.Error != "" {
+			fmt.Fprintf(b, "%s was not measured: %s\n", p.Name, p.Error)
+			continue
+		}
+		fmt.Fprintf(b, "%s reads the same in %.2f times Skein's time\n", p.Name, p.Ratio)
+	}
+	w = newTable("nodes", "cold", "rows", "first batch ms", "all ms", "memory grown MB")
+	for _, l := range r.Large {
+		w.AppendRow(table.Row{l.Nodes, l.Cold, l.Rows, ms(l.FirstMS), ms(l.MS), ms(l.GrownMB)})
+	}
+	fmt.Fprintf(b, "\nA large result of three columns\n%s\n", w.Render())
+}
+
 func printBackup(b *strings.Builder, r *BackupReport) {
 	w := newTable("round", "backup ms", "plain copy ms", "plain/backup")
 	for i, p := range r.Rounds {
@@ -90,6 +116,18 @@ func printBackup(b *strings.Builder, r *BackupReport) {
 	}
 	w.AppendFooter(table.Row{"all", "", "", times(r.Ratio)})
 	fmt.Fprintf(b, "\nBackup of %d objects with %.1f MB beside a plain copy of %d at once\n%s\n", r.Objects, mb(r.Bytes), backupParallel, w.Render())
+}
+
+func printCatalog(b *strings.Builder, r *CatalogReport) {
+	w := newTable("catalog", "what", "seconds", "memory grown MB", "snapshot MB")
+	for _, s := range r.Steps {
+		size := ""
+		if s.Snapshot > 0 {
+			size = ms(mb(s.Snapshot))
+		}
+		w.AppendRow(table.Row{s.Store, s.What, ms2(s.Seconds), ms(s.GrownMB), size})
+	}
+	fmt.Fprintf(b, "\nSnapshots and restores of an index of %d files\n%s\n", r.Files, w.Render())
 }
 
 // coldVerdict is the worst of a query's runs.

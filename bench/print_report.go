@@ -28,11 +28,17 @@ func printReport(w io.Writer, r *Report) error {
 	if r.Divide != nil && len(r.Divide.Queries) > 0 {
 		printDivide(&b, r.Divide)
 	}
+	if r.Stream != nil && len(r.Stream.Read.SkeinMS) > 0 {
+		printStream(&b, r.Stream)
+	}
 	if r.Links != nil && len(r.Links.Queries) > 0 {
 		printLinks(&b, r.Links)
 	}
 	if r.Backup != nil && len(r.Backup.Rounds) > 0 {
 		printBackup(&b, r.Backup)
+	}
+	if r.Catalog != nil && len(r.Catalog.Steps) > 0 {
+		printCatalog(&b, r.Catalog)
 	}
 	for _, t := range r.Targets {
 		fmt.Fprintln(&b, t)

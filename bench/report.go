@@ -14,16 +14,18 @@ import (
 // Report is what a run found. Times are in milliseconds; a ratio of times is
 // Skein's to DuckDB's (lower is better), of rates too (higher is better).
 type Report struct {
-	Machine Machine       `json:"machine"`
-	Server  string        `json:"server"` // its name and version
-	TPCH    *TPCHReport   `json:"tpch,omitempty"`
-	Writes  *WritesReport `json:"writes,omitempty"`
-	Plan    *PlanReport   `json:"plan,omitempty"`
-	Divide  *DivideReport `json:"divide,omitempty"`
-	Links   *LinksReport  `json:"links,omitempty"`
-	Backup  *BackupReport `json:"backup,omitempty"`
-	Targets []Target      `json:"targets,omitempty"` // of the suites that start servers
-	Failure string        `json:"failure,omitempty"` // why the run failed
+	Machine Machine        `json:"machine"`
+	Server  string         `json:"server"` // its name and version
+	TPCH    *TPCHReport    `json:"tpch,omitempty"`
+	Writes  *WritesReport  `json:"writes,omitempty"`
+	Plan    *PlanReport    `json:"plan,omitempty"`
+	Divide  *DivideReport  `json:"divide,omitempty"`
+	Links   *LinksReport   `json:"links,omitempty"`
+	Stream  *StreamReport  `json:"stream,omitempty"`
+	Backup  *BackupReport  `json:"backup,omitempty"`
+	Catalog *CatalogReport `json:"catalog,omitempty"`
+	Targets []Target       `json:"targets,omitempty"` // of the suites that start servers
+	Failure string         `json:"failure,omitempty"` // why the run failed
 }
 
 // TPCHReport is of suite tpch.

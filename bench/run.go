@@ -107,6 +107,10 @@ func runSuite(ctx context.Context, o Options, c suite, files map[string][]string
 		if report.Divide, err = runDivide(ctx, w, o.sizes(c.workers)); err == nil {
 			report.Targets = append(report.Targets, report.Divide.targets()...)
 		}
+	case SuiteStream:
+		if report.Stream, err = runStream(ctx, w); err == nil {
+			report.Targets = append(report.Targets, report.Stream.targets()...)
+		}
 	case SuiteLinks:
 		if report.Links, err = runLinks(ctx, w, o.sizes(c.workers)); err == nil {
 			report.Targets = append(report.Targets, report.Links.targets()...)
@@ -114,6 +118,10 @@ func runSuite(ctx context.Context, o Options, c suite, files map[string][]string
 	case SuiteBackup:
 		if report.Backup, err = runBackup(ctx, o); err == nil {
 			report.Targets = append(report.Targets, report.Backup.targets()...)
+		}
+	case SuiteCatalog:
+		if report.Catalog, err = runCatalog(ctx, o); err == nil {
+			report.Targets = append(report.Targets, report.Catalog.targets()...)
 		}
 	}
 	return err

@@ -4,12 +4,14 @@ import "fmt"
 
 // The suites.
 const (
-	SuiteTPCH   = "tpch"   // a running server beside DuckDB
-	SuiteWrites = "writes" // likewise
-	SuitePlan   = "plan"   // starts its own server: what planning costs
-	SuiteDivide = "divide" // starts its own clusters: how the work divides over workers
-	SuiteLinks  = "links"  // likewise, with slow links to the object store
-	SuiteBackup = "backup" // starts its own servers: a backup beside a plain copy
+	SuiteTPCH    = "tpch"    // a running server beside DuckDB
+	SuiteWrites  = "writes"  // likewise
+	SuitePlan    = "plan"    // starts its own server: what planning costs
+	SuiteDivide  = "divide"  // starts its own clusters: how the work divides over workers
+	SuiteLinks   = "links"   // likewise, with slow links to the object store
+	SuiteStream  = "stream"  // starts its own servers: large results and bulk loads beside DuckDB
+	SuiteBackup  = "backup"  // starts its own servers: a backup beside a plain copy
+	SuiteCatalog = "catalog" // starts a Redis: snapshots and restores of a large index
 )
 
 // suite is what a run needs for one of them.
@@ -28,8 +30,10 @@ func suites() []suite {
 		{name: SuiteWrites, server: true},
 		{name: SuitePlan, data: true, program: true},
 		{name: SuiteDivide, data: true, program: true, workers: []int{1, 4}},
+		{name: SuiteStream, data: true, program: true},
 		{name: SuiteLinks, data: true, program: true, workers: []int{1, 2, 4}},
 		{name: SuiteBackup, program: true},
+		{name: SuiteCatalog},
 	}
 }
 

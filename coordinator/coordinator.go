@@ -12,6 +12,7 @@ import (
 	"skein/internal/batch"
 	"skein/internal/duck"
 	"skein/meta"
+	"skein/meta/member"
 	"skein/planner"
 	nodev1 "skein/proto/node/v1"
 )
@@ -116,12 +117,11 @@ type Coordinator struct {
 	functions planner.Functions
 	splits    planner.Splits
 	admission *admission
+	member    *member.Member
 	members   members
 	listings  listings
 	plans     *plans
 	counters  counters
-	stop      context.CancelFunc
-	done      chan struct{}
 }
 
 // New returns a coordinator. Start makes its node a member of the cluster.
@@ -142,6 +142,7 @@ func New(ctx context.Context, d Deps, o Options) (*Coordinator, error) {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
 	c := &Coordinator{Deps: d, opts: o, engine: engine{db: d.DB, memo: newMemo()}, plans: newPlans(), admission: newAdmission(o)}
+	c.member = c.membership()
 	var err error
 	if c.functions, err = loadFunctions(ctx, d.DB); err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 
 	"skein/internal/fault"
 	"skein/meta"
+	"skein/meta/member"
 )
 
 // suspectFor is how long a node that did not answer is asked last.
@@ -20,116 +21,93 @@ type members struct {
 	mu       sync.Mutex
 	read     time.Time
 	nodes    []meta.Node
-	ring     meta.Ring
+	place    *meta.Placement // of the ring; nil before the first look
 	suspects map[string]time.Time
+}
+
+// membership is this node's place in the cluster.
+func (c *Coordinator) membership() *member.Member {
+	node := func() meta.Node {
+		n := c.opts.Node
+		n.ActiveQueries = c.counters.active()
+		return n
+	}
+	return member.New(c.Meta, node, member.Options{
+		Interval: c.opts.HeartbeatInterval, Expiry: c.opts.HeartbeatExpiry, Changed: c.members.forget, Log: c.Log,
+	})
 }
 
 // Start registers the node, and keeps beating, reaping and rebuilding the ring
 // until Stop.
-func (c *Coordinator) Start(ctx context.Context) error {
-	if err := c.beat(ctx); err != nil {
-		return err
-	}
-	ctx, c.stop = context.WithCancel(context.WithoutCancel(ctx))
-	c.done = make(chan struct{})
-	go func() {
-		defer close(c.done)
-		t := time.NewTicker(c.opts.HeartbeatInterval)
-		defer t.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-t.C:
-				if err := c.beat(ctx); err != nil {
-					c.Log.Warn("heartbeat", "error", err)
-				}
-			}
-		}
-	}()
-	return nil
-}
+func (c *Coordinator) Start(ctx context.Context) error { return c.member.Start(ctx) }
 
-// Stop leaves the cluster at once.
+// drainMax bounds how long a node that stops is still asked for its unflushed
+// rows while it flushes them. What is left then is flushed when nobody asks any
+// more, or stays in its log.
+const drainMax = 10 * time.Second
+
+// Stop leaves the cluster: first the ring, so that nobody sends new rows, and
+// the cluster itself once no query needs this node for rows that are in no
+// file.
 func (c *Coordinator) Stop(ctx context.Context) error {
-	if c.stop == nil {
-		return nil
-	}
-	c.stop()
-	<-c.done
-	c.stop = nil
-	if err := c.Meta.Leave(ctx, c.opts.Node.ID); err != nil {
-		return err
-	}
-	return c.rebuildRing(ctx)
-}
-
-// beat renews this node, takes silent ones out, and brings the ring up to
-// date. Every node does so; the steps are idempotent.
-func (c *Coordinator) beat(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, c.opts.HeartbeatInterval)
-	defer cancel()
-	n := c.opts.Node
-	n.ActiveQueries = c.counters.active()
-	if err := c.Meta.Heartbeat(ctx, n); err != nil {
-		return err
-	}
-	gone, err := c.Meta.Reap(ctx, c.opts.HeartbeatExpiry)
-	if err != nil {
-		return err
-	}
-	for _, id := range gone {
-		c.Log.Warn("node expired", "node", id)
-	}
-	return c.rebuildRing(ctx)
-}
-
-func (c *Coordinator) rebuildRing(ctx context.Context) error {
-	nodes, err := c.Meta.Nodes(ctx)
-	if err != nil {
-		return err
-	}
-	var ids []string
-	for _, n := range nodes {
-		if c.alive(n) && slices.Contains(n.Roles, RoleWorker) {
-			ids = append(ids, n.ID)
+	if c.Local != nil && !c.opts.Embedded {
+		if err := c.drain(ctx); err != nil {
+			c.Log.Warn("rows are not flushed before this node leaves", "error", err)
 		}
 	}
-	if err := c.Meta.SetRing(ctx, meta.NewRing(ids)); err != nil {
+	return c.member.Stop(ctx)
+}
+
+func (c *Coordinator) drain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, drainMax)
+	defer cancel()
+	if err := c.member.Drain(ctx); err != nil {
 		return err
 	}
-	c.members.mu.Lock()
-	c.members.read = time.Time{}
-	c.members.mu.Unlock()
-	return nil
+	select {
+	case <-time.After(c.opts.ViewAge): // others know it by then
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return c.Local.Flush(ctx, "")
+}
+
+// forget lets the next view be read anew.
+func (m *members) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.read = time.Time{}
 }
 
 // Roles of a node.
 const (
-	RoleCoordinator = "coordinator"
-	RoleWorker      = "worker"
+	RoleCoordinator = member.RoleCoordinator
+	RoleWorker      = member.RoleWorker
 )
 
-func (c *Coordinator) alive(n meta.Node) bool { return !n.Left && n.Age <= c.opts.HeartbeatExpiry }
+func (c *Coordinator) alive(n meta.Node) bool { return c.member.Alive(n) }
 
-// view returns the nodes and the ring, read again when they are old.
-func (c *Coordinator) view(ctx context.Context) ([]meta.Node, meta.Ring, error) {
+// view returns the nodes and who owns what, read again when they are old.
+func (c *Coordinator) view(ctx context.Context) ([]meta.Node, *meta.Placement, error) {
 	m := &c.members
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.read.IsZero() && time.Since(m.read) < c.opts.ViewAge {
-		return m.nodes, m.ring, nil
+		return m.nodes, m.place, nil
 	}
 	nodes, err := c.Meta.Nodes(ctx)
 	if err != nil {
-		return nil, meta.Ring{}, err
+		return nil, nil, err
 	}
 	ring, err := c.Meta.Ring(ctx)
 	if err != nil {
-		return nil, meta.Ring{}, err
+		return nil, nil, err
 	}
-	m.nodes, m.ring, m.read = nodes, ring, time.Now()
-	return nodes, ring, nil
+	if m.place == nil || !m.place.Ring().Equal(ring) {
+		m.place = ring.Place()
+	}
+	m.nodes, m.read = nodes, time.Now()
+	return nodes, m.place, nil
 }
 
 // workers returns the live workers by ID; those that lately did not answer

@@ -14,6 +14,7 @@ import (
 
 	"skein/internal/fault"
 	"skein/meta"
+	"skein/meta/member"
 	"skein/planner"
 	nodev1 "skein/proto/node/v1"
 )
@@ -183,6 +184,9 @@ func (c *Coordinator) hotUnits(ctx context.Context, t meta.Table, open []meta.Op
 	}
 	byNode := map[string][]meta.OpenUnit{}
 	for _, u := range open {
+		if member.IsGivenUp(u) {
+			continue
+		}
 		byNode[u.Node] = append(byNode[u.Node], u)
 	}
 	var mu sync.Mutex

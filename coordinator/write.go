@@ -81,13 +81,13 @@ type share struct {
 }
 
 func (c *Coordinator) shares(ctx context.Context, table string, records []*nodev1.Record) (map[string]*share, error) {
-	_, ring, err := c.view(ctx)
+	_, place, err := c.view(ctx)
 	if err != nil {
 		return nil, err
 	}
 	shares := map[string]*share{}
 	for _, r := range records {
-		owners := ring.Owners(table, r.Id, ownersTried)
+		owners := place.Owners(table, r.Id, ownersTried)
 		if len(owners) == 0 {
 			return nil, fault.New(fault.Unavailable, "no worker is alive to take writes; retry in a moment")
 		}

@@ -5,6 +5,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
+
+	"skein/flight/internal/wire"
 )
 
 // GRPCOptions of a gRPC server that carries Flight.
@@ -24,6 +26,7 @@ func ServerOptions(o GRPCOptions) []grpc.ServerOption {
 		o.StreamsMax = 1024
 	}
 	return []grpc.ServerOption{
+		grpc.ForceServerCodecV2(wire.Codec()),
 		grpc.MaxRecvMsgSize(o.ReceiveBytesMax),
 		grpc.MaxConcurrentStreams(o.StreamsMax),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"skein/gateway/auth"
 	"skein/internal/fault"
@@ -65,14 +66,21 @@ func NewHandler(s *Service, o HandlerOptions) (http.Handler, error) {
 	return h, h.addAPI()
 }
 
-// addAPI adds a route for each RPC of OlapService, where its annotation says.
+// addAPI adds a route for each RPC of OlapService and MetaService, where its
+// annotation says.
 func (h *handler) addAPI() error {
 	rest, err := h.rest()
 	if err != nil {
 		return err
 	}
 	own := map[string]http.HandlerFunc{"Write": h.data, "Query": h.query}
-	service := olapv1.File_olap_v1_olap_proto.Services().ByName("OlapService")
+	if err := h.addService(olapv1.File_olap_v1_olap_proto.Services().ByName("OlapService"), rest, own); err != nil {
+		return err
+	}
+	return h.addService(olapv1.File_olap_v1_meta_proto.Services().ByName("MetaService"), rest, h.metaStreams())
+}
+
+func (h *handler) addService(service protoreflect.ServiceDescriptor, rest http.HandlerFunc, own map[string]http.HandlerFunc) error {
 	for i := range service.Methods().Len() {
 		m := service.Methods().Get(i)
 		rule, _ := proto.GetExtension(m.Options(), annotations.E_Http).(*annotations.HttpRule)
@@ -158,7 +166,7 @@ func (h *handler) known(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	h.route(w, r)
+	h.route(w, identifiedRequest(r))
 }
 
 // route finds the request's handler; what net/http would answer itself is

@@ -30,6 +30,9 @@ func (h *handler) rest() (http.HandlerFunc, error) {
 	if err := olapv1.RegisterOlapServiceHandlerServer(context.Background(), mux, h.service); err != nil {
 		return nil, err
 	}
+	if err := olapv1.RegisterMetaServiceHandlerServer(context.Background(), mux, h.service); err != nil {
+		return nil, err
+	}
 	return func(w http.ResponseWriter, r *http.Request) {
 		if err := wholeBody(r); err != nil {
 			h.fail(w, r, err)

@@ -45,6 +45,9 @@ type Options struct {
 	Now            func() time.Time // time of arrival; time.Now if nil
 
 	Backups Backups // nil: there is no backup store
+	Catalog Catalog // nil: nobody looks after the catalog
+	Checks  Checks  // nil: nobody checks the catalog
+	Nodes   Nodes   // nil: no node can be given up
 	Pool    Pool    // nil: the object store has no pool
 	// Details tell more of a component of HealthCheck that answers, by its
 	// name, and whether it lacks something.
@@ -58,11 +61,12 @@ const (
 	defaultResultBytesMax = 64 << 20
 )
 
-// Service implements OlapService, IngestService and AdminService.
+// Service implements OlapService, IngestService, AdminService and MetaService.
 type Service struct {
 	olapv1.UnimplementedOlapServiceServer
 	olapv1.UnimplementedIngestServiceServer
 	olapv1.UnimplementedAdminServiceServer
+	olapv1.UnimplementedMetaServiceServer
 	coord Coordinator
 	opts  Options
 }
@@ -92,4 +96,5 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	olapv1.RegisterOlapServiceServer(r, s)
 	olapv1.RegisterIngestServiceServer(r, s)
 	olapv1.RegisterAdminServiceServer(r, s)
+	olapv1.RegisterMetaServiceServer(r, s)
 }

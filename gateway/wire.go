@@ -11,10 +11,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 )
@@ -84,6 +86,9 @@ func cleanError(msg string) string {
 }
 
 func appendMessage(dst []byte, m protoreflect.Message) []byte {
+	if t, ok := m.Interface().(*timestamppb.Timestamp); ok {
+		return appendQuoted(dst, t.AsTime().Format(time.RFC3339Nano))
+	}
 	dst = append(dst, '{')
 	open := len(dst)
 	fields := m.Descriptor().Fields()

@@ -3,7 +3,6 @@ package meta
 import (
 	"cmp"
 	"slices"
-	"sort"
 	"strconv"
 
 	"github.com/cespare/xxhash/v2"
@@ -23,7 +22,10 @@ type Point struct {
 // VirtualNodes is how many points each node has on a ring.
 const VirtualNodes = 128
 
-const hashMask = 1<<52 - 1
+const (
+	hashBits = 52
+	hashMask = 1<<hashBits - 1
+)
 
 // NewRing places the nodes on a ring. It depends on the set of ids alone.
 func NewRing(ids []string) Ring {
@@ -56,25 +58,6 @@ func (r Ring) sort() {
 	slices.SortFunc(r.Points, func(a, b Point) int {
 		return cmp.Or(cmp.Compare(a.Hash, b.Hash), cmp.Compare(a.Node, b.Node))
 	})
-}
-
-// Owners returns the first n distinct nodes clockwise from the place of the
-// table's id: its owner, then those that take over. Fewer if the ring has
-// fewer; none if it is empty.
-func (r Ring) Owners(table, id string, n int) []string {
-	h := keyHash(table, id)
-	start := sort.Search(len(r.Points), func(i int) bool { return r.Points[i].Hash >= h })
-	var owners []string
-	for i := range r.Points {
-		if len(owners) >= n {
-			break
-		}
-		node := r.Points[(start+i)%len(r.Points)].Node
-		if !slices.Contains(owners, node) {
-			owners = append(owners, node)
-		}
-	}
-	return owners
 }
 
 // keyHash hashes the pair so that ("ab", "c") and ("a", "bc") differ.

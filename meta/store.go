@@ -32,8 +32,9 @@ type Store interface {
 
 	// OpenUnit records, before the first row of a unit is acknowledged, that
 	// the node may hold such rows. ErrTableNotFound if the table is gone or
-	// another incarnation. Opening an open unit again is harmless, and so is
-	// opening one that is committed already: it does not become open.
+	// another incarnation. Opening an open unit again is harmless, in the name
+	// of another node it becomes that one's; and so is opening one that is
+	// committed already: it does not become open.
 	OpenUnit(ctx context.Context, table, tableUID string, u OpenUnit) error
 	// Commit applies c to the index, statistics, last write and open units. A
 	// unit that is committed already (and not forgotten) changes nothing and
@@ -114,6 +115,8 @@ type Node struct {
 	Address       string // host:port of the gRPC port
 	HTTPAddress   string
 	Roles         []string // coordinator, worker
+	Version       string   // of its program
+	Protocol      int      // that it speaks; 0 if it does not say
 	ActiveQueries int32
 	Started       time.Time
 	LastHeartbeat time.Time     // set by the store

@@ -47,7 +47,7 @@ func (w *Worker) Append(ctx context.Context, req *nodev1.AppendRequest) error {
 	}
 	version, err := w.admit(ctx, t, objects)
 	if err != nil {
-		w.dropIfGone(t, err)
+		w.dropIfGone(ctx, t, err)
 		return err
 	}
 	for _, part := range parts(req.Records) {
@@ -214,7 +214,7 @@ func (w *Worker) lockActive(ctx context.Context, t *table, groups map[uint64]str
 		}
 		t.mu.Unlock()
 		if err := w.openUnit(ctx, t); err != nil {
-			w.dropIfGone(t, err)
+			w.dropIfGone(ctx, t, err)
 			return nil, err
 		}
 	}
@@ -236,6 +236,7 @@ func (w *Worker) openUnit(ctx context.Context, t *table) error {
 		t.next = newUnit(t, w.names.next())
 	}
 	u := t.next
+	u.generation = t.generation
 	t.mu.Unlock()
 	if err := w.meta.OpenUnit(ctx, t.name, t.uid, meta.OpenUnit{Node: w.o.NodeID, Unit: u.id}); err != nil {
 		return fmt.Errorf("open unit %s: %w", u.id, err)
@@ -247,9 +248,9 @@ func (w *Worker) openUnit(ctx context.Context, t *table) error {
 	return nil
 }
 
-// dropIfGone forgets a table that the catalog does not have any more.
-func (w *Worker) dropIfGone(t *table, err error) {
+// dropIfGone forgets a table that was dropped from the catalog.
+func (w *Worker) dropIfGone(ctx context.Context, t *table, err error) {
 	if errors.Is(err, meta.ErrTableNotFound) {
-		w.drop(t)
+		_ = w.endIfDropped(ctx, t) // the flush tells
 	}
 }

@@ -47,7 +47,7 @@ func (w *Worker) uploadUnit(ctx context.Context, u *unit, chunks []chunk, entry 
 			break
 		}
 		files[i] = g.file(u, v)
-		uploads.Go(func() error { return w.uploadGroup(uctx, &files[i], layout, g.rows) })
+		uploads.Go(func() error { return w.uploadGroup(uctx, entry, &files[i], layout, g.rows) })
 	}
 	if err := uploads.Wait(); err != nil {
 		return err
@@ -98,9 +98,9 @@ func (g *fileGroup) file(u *unit, version int) meta.File {
 	}
 }
 
-func (w *Worker) uploadGroup(ctx context.Context, f *meta.File, layout *payload.Layout, rows []*nodev1.Record) error {
+func (w *Worker) uploadGroup(ctx context.Context, entry meta.Table, f *meta.File, layout *payload.Layout, rows []*nodev1.Record) error {
 	var b bytes.Buffer
-	if err := writeRecords(&b, layout, slices.Values(rows)); err != nil {
+	if err := writeRecords(&b, layout, newNote(entry, layout.Schema(), *f), slices.Values(rows)); err != nil {
 		return fmt.Errorf("file %s: %w", f.Path, err)
 	}
 	f.Bytes = int64(b.Len())
@@ -114,8 +114,9 @@ func (w *Worker) uploadGroup(ctx context.Context, f *meta.File, layout *payload.
 
 const builtRows = 4096 // records that are turned into one Arrow batch
 
-// writeRecords writes rows as a Parquet file of the layout's columns.
-func writeRecords(out io.Writer, layout *payload.Layout, rows func(yield func(*nodev1.Record) bool)) error {
+// writeRecords writes rows as a Parquet file of the layout's columns, with a
+// note if that is not empty.
+func writeRecords(out io.Writer, layout *payload.Layout, note string, rows func(yield func(*nodev1.Record) bool)) error {
 	b, err := layout.NewBuilder(memory.DefaultAllocator)
 	if err != nil {
 		return err
@@ -149,6 +150,11 @@ func writeRecords(out io.Writer, layout *payload.Layout, rows func(yield func(*n
 	}
 	if err := writeBatch(f, b.NewBatch()); err != nil {
 		return err
+	}
+	if note != "" {
+		if err := f.AppendKeyValueMetadata(noteKey, note); err != nil {
+			return err
+		}
 	}
 	return f.Close()
 }

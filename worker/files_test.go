@@ -42,7 +42,7 @@ func TestWrittenFileHasTheCatalogsTypes(t *testing.T) {
 	}
 	defer f.Close()
 	records := []*nodev1.Record{record("a", -1, `{"json":[1.0]}`), record("b", 1, `{"c BIGINT":5,"c DECIMAL(38,0)":123456789012345678901}`)}
-	if err := writeRecords(f, layout, slices.Values(records)); err != nil {
+	if err := writeRecords(f, layout, "", slices.Values(records)); err != nil {
 		t.Fatal(err)
 	}
 	db, err := duck.Open(duck.Options{AllowedDirs: []string{dir}, Threads: 1})

@@ -19,6 +19,7 @@ func (w *Worker) flush(ctx context.Context, u *unit) {
 	pause.InitialInterval = min(100*time.Millisecond, w.o.RetryBackoffMax)
 	pause.MaxInterval = w.o.RetryBackoffMax
 	for {
+		again := w.retryNow()
 		if w.slots.Acquire(ctx, 1) != nil {
 			return
 		}
@@ -37,6 +38,7 @@ func (w *Worker) flush(ctx context.Context, u *unit) {
 			return
 		case <-u.flushed: // dropped
 			return
+		case <-again:
 		case <-time.After(pause.NextBackOff()):
 		}
 	}
@@ -69,21 +71,24 @@ func (w *Worker) noteFlush(u *unit, took time.Duration, err error) {
 func (w *Worker) flushOnce(ctx context.Context, u *unit) error {
 	t := u.table
 	t.mu.Lock()
-	chunks, replayed, over := u.chunks, u.replayed, u.gone
+	replayed, over := u.replayed, u.gone
 	t.mu.Unlock()
 	if over {
 		return nil
 	}
 	entry, err := w.refresh(ctx, t)
 	if errors.Is(err, meta.ErrTableNotFound) {
-		w.drop(t)
-		return nil
+		return w.endIfDropped(ctx, t)
 	}
 	if err == nil && replayed {
 		over, err = w.wasCommitted(ctx, u)
 	}
 	if err != nil {
 		return fmt.Errorf("read the catalog: %w", err)
+	}
+	chunks, err := w.currentRows(ctx, u, over)
+	if err != nil {
+		return err
 	}
 	now := time.Now()
 	if !over {
@@ -94,14 +99,31 @@ func (w *Worker) flushOnce(ctx context.Context, u *unit) error {
 	}
 	switch {
 	case errors.Is(err, meta.ErrTableNotFound):
+		if err := w.endIfDropped(ctx, t); err != nil {
+			return err
+		}
 		w.deleteFiles(ctx, u.files)
-		w.drop(t)
 		return nil
 	case err != nil:
 		return fmt.Errorf("commit: %w", err)
 	}
 	w.finish(u, now)
 	return nil
+}
+
+// currentRows are the rows of a unit, of schemas that the catalog has.
+func (w *Worker) currentRows(ctx context.Context, u *unit, over bool) ([]chunk, error) {
+	u.table.mu.Lock()
+	stale := u.generation != u.table.generation
+	u.table.mu.Unlock()
+	if stale && !over {
+		if err := w.readmit(ctx, u); err != nil {
+			return nil, err
+		}
+	}
+	u.table.mu.Lock()
+	defer u.table.mu.Unlock()
+	return u.chunks, nil
 }
 
 // wasCommitted tells whether the process that wrote the unit to the log had

@@ -81,7 +81,7 @@ func (w *Worker) HotPath(ctx context.Context, tableUID, unit string, rows int64)
 		return "", nil, fmt.Errorf("hot unit %s: %w", unit, err)
 	}
 	path, release, err = w.hot.open(w.hotDir(), hotKey{unit, rows}, func(out io.Writer) error {
-		return writeRecords(out, layout, func(yield func(*nodev1.Record) bool) {
+		return writeRecords(out, layout, "", func(yield func(*nodev1.Record) bool) {
 			for _, c := range chunks {
 				for _, r := range c.rows {
 					if !yield(r) {

@@ -77,7 +77,7 @@ func (w *Worker) Ingest(ctx context.Context, table meta.Table, rows batch.Reader
 	return files, n, nil
 }
 
-// run stages and writes chunk after chunk.
+// run writes chunk after chunk. Those that are cut into partitions are staged.
 func (in *ingest) run(ctx context.Context, rows batch.Reader) (n int64, err error) {
 	if err := in.prepare(ctx, rows.Schema()); err != nil {
 		return 0, err
@@ -85,9 +85,11 @@ func (in *ingest) run(ctx context.Context, rows batch.Reader) (n int64, err erro
 	storage := newStorageReader(rows)
 	defer storage.Close()
 	chunk := &chunkReader{Reader: storage, bytesMax: in.w.o.IngestBytesMax}
-	if in.parts.any() {
-		chunk.bytesMax *= sortedChunks
+	if !in.parts.any() {
+		in.conn.Close() // who holds one must not wait for more
+		return in.runWhole(ctx, chunk)
 	}
+	chunk.bytesMax *= sortedChunks
 	for !chunk.ended {
 		chunk.rows, chunk.bytes, chunk.rowsMax = 0, 0, in.chunkRows(n)
 		loaded, err := in.chunk(ctx, chunk)
@@ -121,7 +123,7 @@ func (in *ingest) chunk(ctx context.Context, rows *chunkReader) (int64, error) {
 	}
 	n, err := in.conn.Load(ctx, "stage", rows)
 	if err == nil && n > 0 {
-		err = in.write(ctx, n)
+		err = in.writeParts(ctx, "SELECT "+strings.Join(in.exprs, ", ")+" FROM stage")
 	}
 	if err == nil {
 		_, err = in.conn.Exec(ctx, "DROP TABLE stage")
@@ -164,37 +166,45 @@ func (in *ingest) prepare(ctx context.Context, schema *arrow.Schema) error {
 	return err
 }
 
-// write turns the n rows of the stage into files.
-func (in *ingest) write(ctx context.Context, n int64) error {
-	selected := "SELECT " + strings.Join(in.exprs, ", ") + " FROM stage"
-	if !in.parts.any() {
-		return in.copy(ctx, selected, &meta.File{Day: in.arrived, Path: in.path(meta.NoID, in.arrived), Rows: n})
-	}
-	return in.writeParts(ctx, selected)
-}
-
 func (in *ingest) path(segment, day string) string {
 	return meta.ObjectPath(in.table.Name, segment, day, in.w.names.next())
 }
 
 // copy writes a query's rows into a file and starts its upload.
 func (in *ingest) copy(ctx context.Context, query string, f *meta.File) error {
+	if err := in.add(f); err != nil {
+		return err
+	}
+	local := in.w.tempFile()
+	if _, err := in.conn.Exec(ctx, in.copySQL(query, local, f)); err != nil {
+		os.Remove(local)
+		return err
+	}
+	in.upload(ctx, local, f)
+	return ctx.Err()
+}
+
+// add notes that the ingest has a file.
+func (in *ingest) add(f *meta.File) error {
 	if len(in.files) >= IngestFilesMax {
 		return fault.Newf(fault.InvalidArgument, "the rows make more than %d files (one for each id and day); load fewer at once, or make the table with fewer id_buckets or without a time column", IngestFilesMax)
 	}
 	f.SchemaVersion, f.Unit = in.table.SchemaVersion(), in.unit
-	local := in.w.tempFile()
-	sql := fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d)", query, duck.Literal(local), rowGroupRows)
-	if _, err := in.conn.Exec(ctx, sql); err != nil {
-		os.Remove(local)
-		return err
-	}
 	in.files = append(in.files, f)
+	return nil
+}
+
+func (in *ingest) copySQL(query, local string, f *meta.File) string {
+	return fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d, KV_METADATA {%s: %s})", query, duck.Literal(local), rowGroupRows,
+		noteKey, duck.Literal(newNote(in.table, in.table.Schema(), *f)))
+}
+
+// upload uploads a local file and removes it.
+func (in *ingest) upload(ctx context.Context, local string, f *meta.File) {
 	in.uploads.Go(func() error {
 		defer os.Remove(local)
 		return in.w.uploadFile(ctx, local, f, in.table.Schema())
 	})
-	return ctx.Err()
 }
 
 // uploadFile uploads a file of the schema's columns, and fills in what its

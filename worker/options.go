@@ -35,7 +35,7 @@ type Options struct {
 	FlushesMax      int           // units flushed at once; 4 if zero
 	UploadsMax      int           // files of one unit or ingest uploaded at once; 4 if zero
 	IngestRowsMax   int64         // rows that an ingest puts in one file, or sorts at once (times 8); 2 Mi if zero
-	IngestBytesMax  int64         // likewise in bytes of Arrow data; 512 MiB if zero
+	IngestBytesMax  int64         // likewise in bytes of Arrow data; where files are not sorted, of all that are in memory; 512 MiB if zero
 	RetryBackoffMax time.Duration // longest pause between tries of a flush; 30s if zero
 
 	pinFor      time.Duration // pinTime if zero

@@ -74,7 +74,7 @@ func (w *Worker) replayRows(segment uint64, e loggedRows, units map[string]*unit
 	u := units[e.unit]
 	if u == nil {
 		u = newUnit(w.keep(newTable(req.Table, req.TableUid)), e.ns)
-		u.id, u.sealed, u.replayed = e.unit, true, true
+		u.id, u.sealed, u.replayed, u.generation = e.unit, true, true, generationUnknown
 		units[e.unit] = u
 		u.table.units = append(u.table.units, u)
 	}

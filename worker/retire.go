@@ -138,7 +138,7 @@ func (w *Worker) closeLostUnits(ctx context.Context) {
 	_, _ = backoff.Retry(ctx, func() (struct{}, error) {
 		tables, err := w.meta.Tables(ctx)
 		for _, t := range tables {
-			if err = errors.Join(err, w.closeLostUnitsOf(ctx, t)); ctx.Err() != nil {
+			if err = errors.Join(err, w.closeUnitsOf(ctx, t, w.knownUnits)); ctx.Err() != nil {
 				break
 			}
 		}
@@ -146,48 +146,13 @@ func (w *Worker) closeLostUnits(ctx context.Context) {
 	}, backoff.WithBackOff(backoff.NewExponentialBackOff()), backoff.WithMaxElapsedTime(0))
 }
 
-func (w *Worker) closeLostUnitsOf(ctx context.Context, t meta.Table) error {
-	listing, err := w.meta.Listing(ctx, t.Name)
-	if errors.Is(err, meta.ErrTableNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	known := w.knownUnits(t.UID) // read after the listing: a unit is known before it is opened
-	for _, open := range listing.Open {
-		if open.Node != w.o.NodeID || known[open.Unit] {
-			continue
-		}
-		now := time.Now()
-		err := w.meta.Commit(ctx, meta.Commit{Table: t.Name, TableUID: t.UID, Node: open.Node, Unit: open.Unit, Time: now})
-		if err != nil && !errors.Is(err, meta.ErrTableNotFound) {
-			return err
-		}
-		w.noteCommitted(committed{Table: t.Name, TableUID: t.UID, Unit: open.Unit, Time: now})
-	}
-	return nil
-}
-
 // knownUnits are the units of a table that this process has or just had.
 func (w *Worker) knownUnits(tableUID string) map[string]bool {
-	known := map[string]bool{}
+	known := w.liveUnits(tableUID)
 	w.mu.Lock()
-	t := w.tables[tableUID]
+	defer w.mu.Unlock()
 	for _, c := range w.forget {
 		known[c.Unit] = true
-	}
-	w.mu.Unlock()
-	if t == nil {
-		return known
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, u := range t.units {
-		known[u.id] = true
-	}
-	if t.next != nil {
-		known[t.next.id] = true
 	}
 	return known
 }

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"golang.org/x/sync/errgroup"
 
 	"skein/internal/batch"
 	"skein/internal/duck"
@@ -140,21 +142,33 @@ func (r *running) query(ctx context.Context, sql string) error {
 	return r.blame(ctx, err)
 }
 
+// opensMax is how many of a table's splits are fetched at once.
+const opensMax = 8
+
 // open returns the local paths of a table's splits, group by group.
 func (r *running) open(ctx context.Context, source Source, t *nodev1.TableScan) ([][]string, error) {
 	paths := make([][]string, len(t.Groups))
+	opening, ctx := errgroup.WithContext(ctx)
+	opening.SetLimit(opensMax)
+	var mu sync.Mutex // of r
 	for i, g := range t.Groups {
-		for _, s := range g.Splits {
-			path, release, err := source.Open(ctx, s)
-			if err != nil {
-				return nil, lost(t.View, s, err)
-			}
-			r.releases = append(r.releases, release)
-			r.files = append(r.files, localFile{path, splitName(s)})
-			paths[i] = append(paths[i], path)
+		paths[i] = make([]string, len(g.Splits))
+		for j, s := range g.Splits {
+			opening.Go(func() error {
+				path, release, err := source.Open(ctx, s)
+				if err != nil {
+					return lost(t.View, s, err)
+				}
+				paths[i][j] = path
+				mu.Lock()
+				defer mu.Unlock()
+				r.releases = append(r.releases, release)
+				r.files = append(r.files, localFile{path, splitName(s)})
+				return nil
+			})
 		}
 	}
-	return paths, nil
+	return paths, opening.Wait()
 }
 
 // Schema implements batch.Reader.

@@ -21,6 +21,10 @@ type table struct {
 	mu      sync.Mutex
 	entry   meta.Table // as last read; no Schemas if never
 	layouts map[int]*payload.Layout
+	// generation grows when the catalog is restored to schemas that do not go
+	// on with those known before.
+	generation int
+
 	active  *unit   // takes new rows
 	next    *unit   // being opened
 	units   []*unit // active or sealed, oldest first
@@ -80,6 +84,14 @@ func (w *Worker) refresh(ctx context.Context, t *table) (meta.Table, error) {
 	}
 	if entry.UID != t.uid {
 		return entry, gone(t.name)
+	}
+	t.mu.Lock()
+	shorter := len(entry.Schemas) < len(t.entry.Schemas)
+	t.mu.Unlock()
+	if shorter { // nothing but a restore takes schemas away
+		if err := w.relearn(ctx, t); err != nil {
+			return entry, err
+		}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

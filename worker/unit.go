@@ -33,6 +33,7 @@ type unit struct {
 
 	sealed     bool        // takes no more rows
 	replayed   bool        // the catalog may have its commit already
+	generation int         // of the table, when its rows' schemas were last looked at
 	busy       bool        // sealed and handed to a flush
 	files      []meta.File // uploaded; of the flush alone
 	lastError  error
@@ -41,6 +42,9 @@ type unit struct {
 	gone       bool          // its rows are not kept any more
 	flushed    chan struct{} // closed when it is committed or dropped
 }
+
+// generationUnknown is that of rows that another process has logged.
+const generationUnknown = -1
 
 // chunk is the rows of one write.
 type chunk struct {

@@ -45,6 +45,7 @@ type Worker struct {
 
 	forgetNext, trimNext time.Time // of the loop alone
 
+	again    chan struct{} // closed when flushes that failed should be tried again; guarded by mu
 	kick     chan struct{} // tells the loop that ready or pressure changed
 	pressure chan struct{} // tells the loop that a write waits for room
 	cancel   context.CancelFunc
@@ -67,6 +68,7 @@ func New(d Deps, o Options) (*Worker, error) {
 		names:  newNames(o.NodeID),
 		calls:  newCalls(),
 		tables: map[string]*table{},
+		again:  make(chan struct{}),
 		kick:   make(chan struct{}, 1), pressure: make(chan struct{}, 1),
 	}
 	for _, dir := range []string{w.hotDir(), w.tempDir()} {

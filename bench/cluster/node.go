@@ -132,11 +132,12 @@ type Use struct {
 	Read      int64         // bytes from the object store
 	Results   int64         // bytes of rows from other nodes, on their way to the client
 	Exchanged int64         // bytes of rows from other nodes, for its own fragments
+	Resident  int64         // bytes of its memory now, not a sum
 }
 
 // Less is what was used since before.
 func (u Use) Less(before Use) Use {
-	return Use{u.CPU - before.CPU, u.Read - before.Read, u.Results - before.Results, u.Exchanged - before.Exchanged}
+	return Use{u.CPU - before.CPU, u.Read - before.Read, u.Results - before.Results, u.Exchanged - before.Exchanged, u.Resident - before.Resident}
 }
 
 // Use asks the node.
@@ -153,6 +154,7 @@ const (
 	metricCPU       = `process_cpu_seconds_total`
 	metricRead      = `skein_objstore_bytes_total{direction="received"}`
 	metricResults   = `skein_node_received_bytes_total{kind="result"}`
+	metricResident  = `process_resident_memory_bytes`
 	metricExchanged = `skein_node_received_bytes_total{kind="exchange"}`
 )
 
@@ -174,5 +176,6 @@ func readUse(text string) (Use, error) {
 	return Use{
 		CPU:  time.Duration(cpu * float64(time.Second)),
 		Read: int64(found[metricRead]), Results: int64(found[metricResults]), Exchanged: int64(found[metricExchanged]),
+		Resident: int64(found[metricResident]),
 	}, nil
 }

@@ -11,8 +11,8 @@ import (
 )
 
 type benchCmd struct {
-	Suite        []string      `arg:"" optional:"" help:"What to run: tpch, writes, plan, divide, links, backup; the first two if none is named." enum:"tpch,writes,plan,divide,links,backup"`
-	Data         string        `help:"Directory of TPC-H Parquet files: TABLE.parquet or TABLE/*.parquet, as tpchgen-cli parquet makes them. Needed by all but writes and backup." type:"path" env:"SKEIN_BENCH_DATA" placeholder:"DIR"`
+	Suite        []string      `arg:"" optional:"" help:"What to run: tpch, writes, plan, divide, stream, links, backup, catalog; the first two if none is named." enum:"tpch,writes,plan,divide,stream,links,backup,catalog"`
+	Data         string        `help:"Directory of TPC-H Parquet files: TABLE.parquet or TABLE/*.parquet, as tpchgen-cli parquet makes them. Needed by all but writes, backup and catalog." type:"path" env:"SKEIN_BENCH_DATA" placeholder:"DIR"`
 	Load         string        `help:"TPC-H tables on the server: auto loads missing ones, replace also those of another size, never none." enum:"auto,replace,never" default:"auto" placeholder:"MODE"`
 	Queries      []int         `help:"TPC-H queries, by number; all if not given." placeholder:"N"`
 	Runs         int           `help:"Measured runs of each query, after a warm-up." default:"3"`
@@ -29,6 +29,9 @@ type benchCmd struct {
 	PlanFiles    int           `help:"Files of the table that plan's point query is on." default:"1000000"`
 	Mbit         int           `help:"Megabits a second of a worker's link to the object store, each way, in links." default:"100"`
 	BackupFiles  int           `help:"Files that backup copies." default:"10000"`
+	CatalogFiles int           `help:"Files of the index that catalog restores." default:"1000000"`
+	StreamRows   int           `help:"Rows of the large result that stream reads." default:"100000000"`
+	PeerDir      string        `help:"Directory of the programs sail and roapi, which stream reads the same files with; they are left out if not given." type:"path" placeholder:"DIR"`
 	Threads      int           `help:"Threads of each server that plan, divide and links start; one for each core if not given."`
 	MinIO        string        `name:"minio" help:"MinIO server that plan, divide and links start." default:"minio" env:"SKEIN_BENCH_MINIO" placeholder:"FILE"`
 	Enforce      bool          `help:"Fail if a target of plan, divide or links is missed."`
@@ -48,10 +51,11 @@ and checks every answer. A wrong answer, a lost or doubled row, or too high a ra
     tpchgen-cli parquet -s 1 --output-dir tpch
     skein bench tpch --data tpch --json report.json
 
-Four suites need no server: they start Redis, MinIO and Skein on their own, and remove all of it at the end. plan
-tells what planning costs, divide how bytes read and CPU time divide over workers, links, which needs root, how
-queries speed up with workers whose links to the object store are slow, and backup how fast files are backed up,
-beside a plain copy of the same objects.
+Six suites need no server: they start Redis, MinIO and Skein on their own, and remove all of it at the end. plan
+tells what planning costs, divide how bytes read and CPU time divide over workers, stream how fast rows come and go beside
+DuckDB, links, which needs root, how
+queries speed up with workers whose links to the object store are slow, backup how fast files are backed up,
+beside a plain copy of the same objects, and catalog what snapshots and restores of a large index take.
 
     skein bench plan divide --data tpch
     sudo skein bench links --data tpch`
@@ -66,7 +70,7 @@ func (c *benchCmd) Run(t *terminal) error {
 		QueryTimeout: c.QueryTimeout, RatioMax: c.RatioMax,
 		Connections: c.Connections, Singles: c.Singles, Batches: c.Batches, BatchRows: c.BatchRows, KeepTable: c.KeepTable,
 		Workers: c.Workers, PlanRuns: c.PlanRuns, PlanFiles: c.PlanFiles, Mbit: c.Mbit, Threads: c.Threads,
-		BackupFiles: c.BackupFiles, MinIO: c.MinIO, Enforce: c.Enforce, Inside: c.Inside,
+		BackupFiles: c.BackupFiles, CatalogFiles: c.CatalogFiles, StreamRows: c.StreamRows, PeerDir: c.PeerDir, MinIO: c.MinIO, Enforce: c.Enforce, Inside: c.Inside,
 		TempDir: c.TempDir, JSON: c.JSON,
 	}
 	var err error

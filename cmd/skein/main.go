@@ -38,6 +38,7 @@ type commands struct {
 	Tables  tablesCmd  `cmd:"" help:"List tables, or describe one."`
 	Nodes   nodesCmd   `cmd:"" help:"List the cluster's nodes."`
 	Backup  backupCmd  `cmd:"" help:"Back tables up, look at the backup, bring tables back."`
+	Meta    metaCmd    `cmd:"" help:"Look after the catalog: version, history, snapshots, restore, nodes."`
 	Bench   benchCmd   `cmd:"" help:"Measure a server beside DuckDB, and check its answers."`
 	Version versionCmd `cmd:"" help:"Print the version of skein and of what it is built with."`
 }

@@ -36,6 +36,7 @@ type serveCmd struct {
 	BackupBucket    string   `help:"Bucket of the backups." default:"olap-backup" env:"SKEIN_BACKUP_BUCKET" placeholder:"NAME" group:"Cluster:"`
 
 	pools
+	Catalog catalogFlags `embed:""`
 
 	ParallelEndpoints bool `help:"Give Flight SQL clients one endpoint for each part of a divided result, on the workers' own addresses, unless they ask for one. They must reach all workers." env:"SKEIN_PARALLEL_ENDPOINTS" group:"Cluster:"`
 
@@ -111,6 +112,7 @@ func (c *serveCmd) server() (server.Config, error) {
 		MemoryBytes: int64(c.MemoryLimit), Threads: c.Threads, CacheBytes: int64(c.CacheSize),
 		QueriesMax: c.QueriesMax, QueryBytesMax: int64(c.QueryMemory), QueryTimeout: c.QueryTimeout,
 	}
+	c.Catalog.into(&cfg.Catalog)
 	if err := c.into(&cfg); err != nil {
 		return cfg, err
 	}

@@ -49,7 +49,7 @@ func (c *serveCmd) Validate() error {
 	case c.QueryTimeout <= 0:
 		return errors.New("--query-timeout must be positive, such as 10m")
 	}
-	return c.validate()
+	return errors.Join(c.validate(), c.Catalog.validate())
 }
 
 // isLoopback tells whether only this machine reaches the host of a listener;

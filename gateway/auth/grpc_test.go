@@ -46,6 +46,7 @@ func everyService(t *testing.T, a *Auth) (*grpc.Server, *grpc.ClientConn) {
 	olapv1.RegisterOlapServiceServer(server, olapv1.UnimplementedOlapServiceServer{})
 	olapv1.RegisterIngestServiceServer(server, olapv1.UnimplementedIngestServiceServer{})
 	olapv1.RegisterAdminServiceServer(server, olapv1.UnimplementedAdminServiceServer{})
+	olapv1.RegisterMetaServiceServer(server, olapv1.UnimplementedMetaServiceServer{})
 	nodev1.RegisterNodeServiceServer(server, nodev1.UnimplementedNodeServiceServer{})
 	flight.RegisterFlightServiceServer(server, flight.UnimplementedFlightServiceServer{})
 	grpc_health_v1.RegisterHealthServer(server, health.NewServer())

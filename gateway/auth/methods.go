@@ -6,6 +6,7 @@ const (
 	olapService       = "/olap.v1.OlapService/"
 	ingestService     = "/olap.v1.IngestService/"
 	adminService      = "/olap.v1.AdminService/"
+	metaService       = "/olap.v1.MetaService/"
 	nodeService       = "/node.v1.NodeService/"
 	flightService     = "/arrow.flight.protocol.FlightService/"
 	healthService     = "/grpc.health.v1.Health/"
@@ -36,6 +37,18 @@ var methods = map[string]Role{
 	adminService + "GetBackupStatus": Admin,
 	adminService + "RetryParked":     Admin,
 	adminService + "SetPool":         Admin,
+
+	metaService + "GetVersion":     Read,
+	metaService + "ListChanges":    Admin,
+	metaService + "CreateSnapshot": Admin,
+	metaService + "ListSnapshots":  Admin,
+	metaService + "RestoreCatalog": Admin,
+	metaService + "RebuildIndex":   Admin,
+	metaService + "CheckCatalog":   Admin,
+	metaService + "RepairCatalog":  Admin,
+	metaService + "ListMembers":    Read,
+	metaService + "ForgetNode":     Admin,
+	metaService + "GetRing":        Read,
 
 	nodeService + "Append":  Node,
 	nodeService + "Hot":     Node,

@@ -69,11 +69,30 @@ func (c *Conn) Exec(ctx context.Context, sql string) (int64, error) {
 	return rows, err
 }
 
+// execOnce is Exec for a statement whose input is gone after the first try.
+func (c *Conn) execOnce(ctx context.Context, sql string) (int64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	defer c.watch(ctx)()
+	return c.exec(ctx, sql)
+}
+
 func (c *Conn) exec(ctx context.Context, sql string) (int64, error) {
+	var stmt bind.PreparedStatement
+	defer bind.DestroyPrepare(&stmt)
+	if bind.Prepare(c.conn, sql, &stmt) != bind.StateSuccess {
+		return 0, c.errorOf(ctx, bind.PrepareError(stmt))
+	}
+	var pending bind.PendingResult
+	defer bind.DestroyPending(&pending)
+	if bind.PendingPrepared(stmt, &pending) != bind.StateSuccess {
+		return 0, c.errorOf(ctx, bind.PendingError(pending))
+	}
+	await(pending)
 	var res bind.Result
-	state := bind.Query(c.conn, sql, &res)
 	defer bind.DestroyResult(&res)
-	if state != bind.StateSuccess {
+	if bind.ExecutePending(pending, &res) != bind.StateSuccess {
 		return 0, c.errorOf(ctx, bind.ResultError(&res))
 	}
 	return int64(bind.RowsChanged(&res)), nil
@@ -204,8 +223,9 @@ func (p *Prepared) Close() {
 // errorOf classes DuckDB's message; an interruption is told as the context's
 // own error.
 func (c *Conn) errorOf(ctx context.Context, msg string) error {
+	cause := context.Cause(ctx) // before classify, which ends what holds the instance
 	err := c.classify(msg)
-	if cause := context.Cause(ctx); cause != nil {
+	if cause != nil {
 		return cause
 	}
 	return err
@@ -213,7 +233,7 @@ func (c *Conn) errorOf(ctx context.Context, msg string) error {
 
 // classify also notes that the instance is lost.
 func (c *Conn) classify(msg string) error {
-	if invalidates(msg) {
+	if invalidates(msg) && !c.instance.answers() {
 		c.instance.lose()
 	}
 	return classify(msg)

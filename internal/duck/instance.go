@@ -22,6 +22,8 @@ type instance struct {
 	users  atomic.Int64 // connections, and the DB whose current one it is
 	lost   chan struct{}
 	losing sync.Once
+	memory recycler     // of the batches that streams make
+	views  atomic.Int64 // that ExecOver has made
 }
 
 // openInstance starts one. It spills to a directory of its own.
@@ -102,6 +104,19 @@ func (i *instance) drop() {
 	if i.users.Add(-1) == 0 {
 		bind.Close(&i.db)
 	}
+}
+
+// answers tells whether DuckDB still runs statements. Not every internal error
+// ends it, and error() lets statements make messages that look like one.
+func (i *instance) answers() bool {
+	var conn bind.Connection
+	if bind.Connect(i.db, &conn) != bind.StateSuccess {
+		return false
+	}
+	defer bind.Disconnect(&conn)
+	var res bind.Result
+	defer bind.DestroyResult(&res)
+	return bind.Query(conn, "SELECT 1", &res) == bind.StateSuccess
 }
 
 // lose notes that DuckDB refuses all that comes.

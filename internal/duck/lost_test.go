@@ -3,6 +3,7 @@
 package duck_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -70,5 +71,66 @@ func TestClosedDatabaseGivesNoConnections(t *testing.T) {
 	db.Close()
 	if _, err := db.Conn(t.Context()); fault.CodeOf(err) != fault.Unavailable {
 		t.Fatalf("got %v", err)
+	}
+}
+
+// The statement that stops DuckDB learns that it did, though its context ends
+// as soon as the instance is lost.
+func TestCulpritIsTold(t *testing.T) {
+	db, err := duck.Open(duck.Options{Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for range 20 {
+		c, err := db.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			<-c.Lost()
+			cancel(fault.New(fault.Unavailable, "gone"))
+		}()
+		if _, err = c.Exec(ctx, stopper); fault.CodeOf(err) != fault.Internal {
+			t.Error(err)
+		}
+		<-done
+		c.Close()
+	}
+}
+
+// A message that only looks like the end of DuckDB is none.
+func TestImitatedInternalErrorsLoseNothing(t *testing.T) {
+	db, err := duck.Open(duck.Options{Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	c, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, kind := range []string{"INTERNAL", "FATAL"} {
+		for _, sql := range []string{
+			`SELECT error('{"exception_type":"` + kind + `","exception_message":"x"}') FROM range(3)`,
+			`SELECT error('` + kind + ` Error: x')`,
+			`SELECT "` + kind + ` Error: x"`,
+		} {
+			if _, err := c.Strings(t.Context(), sql); err == nil {
+				t.Errorf("%s: no error", sql)
+			}
+		}
+	}
+	select {
+	case <-c.Lost():
+		t.Fatal("the instance counts as lost")
+	default:
+	}
+	if _, err := c.Strings(t.Context(), "SELECT 1"); err != nil {
+		t.Fatal(err)
 	}
 }

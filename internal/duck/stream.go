@@ -30,6 +30,7 @@ type Stream struct {
 	owned   bool // p was made for this stream alone
 	res     bind.Result
 	out     *arrow.Schema
+	columns []gather // nil: DuckDB makes arrays of each chunk
 	decode  bool
 	alone   bool // chunks cannot be joined
 	current arrow.RecordBatch
@@ -63,10 +64,20 @@ func (p *Prepared) Stream(ctx context.Context) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stream{p: p, res: res, out: p.Schema()}
+	s := &Stream{p: p, res: res, out: p.Schema(), columns: resultGathers(&res, p.schema)}
 	s.decode = s.out != p.schema
 	s.alone = slices.ContainsFunc(s.out.Fields(), func(f arrow.Field) bool { return hasUnion(f.Type) })
 	return s, nil
+}
+
+// resultGathers are those of a result's columns; nil where one has none.
+func resultGathers(res *bind.Result, schema *arrow.Schema) []gather {
+	types := make([]bind.LogicalType, bind.ColumnCount(res))
+	for i := range types {
+		types[i] = bind.ColumnLogicalType(res, bind.IdxT(i))
+	}
+	defer destroy(types)
+	return gathers(types, schema)
 }
 
 // start runs the statement up to its first chunk. The caller destroys the
@@ -77,6 +88,7 @@ func (p *Prepared) start(ctx context.Context) (res bind.Result, err error) {
 	if bind.PendingPreparedStreaming(p.stmt, &pending) != bind.StateSuccess {
 		return res, p.c.errorOf(ctx, bind.PendingError(pending))
 	}
+	await(pending)
 	if bind.ExecutePending(pending, &res) != bind.StateSuccess {
 		err = p.c.errorOf(ctx, bind.ResultError(&res))
 		bind.DestroyResult(&res)
@@ -88,11 +100,56 @@ func (p *Prepared) start(ctx context.Context) (res bind.Result, err error) {
 func (s *Stream) Schema() *arrow.Schema { return s.out }
 
 // Next implements batch.Reader.
-func (s *Stream) Next(ctx context.Context) (arrow.RecordBatch, error) {
+func (s *Stream) Next(ctx context.Context) (b arrow.RecordBatch, err error) {
 	s.release()
-	if s.closed {
+	switch {
+	case s.closed:
 		return nil, fault.New(fault.Internal, "duckdb: stream is closed")
+	case s.columns != nil:
+		b, err = s.gathered(ctx)
+	default:
+		b, err = s.joined(ctx)
 	}
+	if err != nil {
+		return nil, err
+	}
+	s.current = b
+	return b, nil
+}
+
+// gathered copies the next chunks into one batch.
+func (s *Stream) gathered(ctx context.Context) (arrow.RecordBatch, error) {
+	var chunks []bind.DataChunk
+	defer func() {
+		for i := range chunks {
+			bind.DestroyDataChunk(&chunks[i])
+		}
+	}()
+	rows, bytes := 0, int64(0)
+	for !s.done && rows < batchRows && bytes < batchBytes {
+		chunk, err := s.fetch(ctx)
+		if errors.Is(err, io.EOF) {
+			s.done = true
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		chunks = append(chunks, chunk)
+		n := int(bind.DataChunkGetSize(chunk))
+		for i, c := range s.columns {
+			bytes += c.bytes(vectorOf(chunk, i, n))
+		}
+		rows += n
+	}
+	if len(chunks) == 0 {
+		return nil, io.EOF
+	}
+	return gatherBatch(&s.p.c.instance.memory, s.out, s.columns, chunks)
+}
+
+// joined makes a batch of each of the next chunks and joins them.
+func (s *Stream) joined(ctx context.Context) (arrow.RecordBatch, error) {
 	var parts []arrow.RecordBatch
 	defer func() {
 		for _, p := range parts {
@@ -101,7 +158,7 @@ func (s *Stream) Next(ctx context.Context) (arrow.RecordBatch, error) {
 	}()
 	rows, bytes := int64(0), int64(0)
 	for !s.done && rows < batchRows && bytes < batchBytes && !(s.alone && rows > 0) {
-		b, err := s.fetch(ctx)
+		b, err := s.part(ctx)
 		if errors.Is(err, io.EOF) {
 			s.done = true
 			break
@@ -117,32 +174,22 @@ func (s *Stream) Next(ctx context.Context) (arrow.RecordBatch, error) {
 	case 0:
 		return nil, io.EOF
 	case 1:
-		s.current, parts = parts[0], nil
-	default:
-		b, err := batch.Concat(s.out, parts)
-		if err != nil {
-			return nil, fmt.Errorf("duckdb: join chunks: %w", err)
-		}
-		s.current = b
+		only := parts[0]
+		parts = nil
+		return only, nil
 	}
-	return s.current, nil
+	b, err := batch.Concat(s.out, parts)
+	if err != nil {
+		return nil, fmt.Errorf("duckdb: join chunks: %w", err)
+	}
+	return b, nil
 }
 
-// fetch returns DuckDB's next chunk, which the caller releases.
-func (s *Stream) fetch(ctx context.Context) (arrow.RecordBatch, error) {
-	if err := ctx.Err(); err != nil {
+// part returns DuckDB's next chunk as a batch, which the caller releases.
+func (s *Stream) part(ctx context.Context) (arrow.RecordBatch, error) {
+	chunk, err := s.fetch(ctx)
+	if err != nil {
 		return nil, err
-	}
-	defer s.p.c.watch(ctx)()
-	chunk := bind.FetchChunk(s.res)
-	if chunk.Ptr == nil {
-		if msg := bind.ResultError(&s.res); msg != "" {
-			return nil, s.cause(ctx, s.p.c.errorOf(ctx, msg))
-		}
-		if err := context.Cause(ctx); err != nil {
-			return nil, err // an interrupted stream may look like its end
-		}
-		return nil, io.EOF
 	}
 	defer bind.DestroyDataChunk(&chunk)
 	b, ed := bind.DataChunkToArrowArray(s.p.opts, s.p.schema, chunk)
@@ -155,6 +202,25 @@ func (s *Stream) fetch(ctx context.Context) (arrow.RecordBatch, error) {
 	}
 	defer b.Release()
 	return decodeBatch(s.out, b)
+}
+
+// fetch returns DuckDB's next chunk, which the caller destroys.
+func (s *Stream) fetch(ctx context.Context) (chunk bind.DataChunk, err error) {
+	if err := ctx.Err(); err != nil {
+		return chunk, err
+	}
+	defer s.p.c.watch(ctx)()
+	chunk = bind.FetchChunk(s.res)
+	if chunk.Ptr != nil {
+		return chunk, nil
+	}
+	if msg := bind.ResultError(&s.res); msg != "" {
+		return chunk, s.cause(ctx, s.p.c.errorOf(ctx, msg))
+	}
+	if err := context.Cause(ctx); err != nil {
+		return chunk, err // an interrupted stream may look like its end
+	}
+	return chunk, io.EOF
 }
 
 // causeTries is how often a failed statement is run again to learn why.

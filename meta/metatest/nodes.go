@@ -26,6 +26,7 @@ func worker(id string) meta.Node {
 	return meta.Node{
 		ID: id, Address: id + ".example:8815", HTTPAddress: id + ".example:8080",
 		Roles: []string{"coordinator", "worker"}, ActiveQueries: 3, Started: day0,
+		Version: "v1.2.3", Protocol: 7,
 	}
 }
 

@@ -30,6 +30,8 @@ func openAndCommit(t T, s meta.Store) {
 	empty := adds("c")
 	commit(t, s, empty) // a unit may turn out to have no rows
 	equal(t, "open after an empty commit", []meta.OpenUnit{{Node: "n2", Unit: "a"}}, listing(t, s, "users").Open)
+	ok(t, s.OpenUnit(ctx, "users", "u1", meta.OpenUnit{Node: "n3", Unit: "a"}))
+	equal(t, "open in the name of another", []meta.OpenUnit{{Node: "n3", Unit: "a"}}, listing(t, s, "users").Open)
 	wantErr(t, "open in another incarnation", s.OpenUnit(ctx, "users", "u0", meta.OpenUnit{Node: "n", Unit: "z"}), meta.ErrTableNotFound)
 	equal(t, "open in another table", []meta.OpenUnit{}, listing(t, s, "users2").Open)
 }

@@ -72,14 +72,15 @@ type Object struct {
 
 // Footer is what a Parquet file tells of itself.
 type Footer struct {
-	Rows             int64
-	MinTime, MaxTime time.Time // of the time column; zero if there is none
-	NullTimes        bool
-	Ranges           meta.Ranges
-	SchemaVersion    int
-	ID               string // that all rows have, if HasID
-	HasID            bool
-	Replaces         []string // paths of the files that it was merged from
+	File     meta.File // its entry; path, day and size are those of the object
+	Source   int       // the caller's: it comes back with the file
+	Replaces []string  // paths of the files that it was merged from
+}
+
+// Found is a file for the index.
+type Found struct {
+	File   meta.File
+	Source int
 }
 
 // Result is what a rebuild found.
@@ -96,7 +97,7 @@ type Result struct {
 // tells; a file that it cannot read (FailedPrecondition or NotFound) is left
 // out and told of, any other error ends the rebuild.
 func Files(ctx context.Context, objects iter.Seq2[Object, error], footer func(context.Context, Path, Object) (Footer, error),
-	put func(table string, files []meta.File) error) (Result, error) {
+	put func(table string, files []Found) error) (Result, error) {
 	r := rebuild{footer: footer, put: put, result: Result{Skipped: map[string]string{}}}
 	last := ""
 	for o, err := range objects {
@@ -124,12 +125,12 @@ func Files(ctx context.Context, objects iter.Seq2[Object, error], footer func(co
 // that such a group is all that must be known at once.
 type rebuild struct {
 	footer   func(context.Context, Path, Object) (Footer, error)
-	put      func(string, []meta.File) error
+	put      func(string, []Found) error
 	group    Path // with Number 0
-	files    []meta.File
+	files    []Found
 	replaced map[string]bool
 	table    string
-	page     []meta.File
+	page     []Found
 	result   Result
 }
 
@@ -161,8 +162,11 @@ func (r *rebuild) object(ctx context.Context, o Object) error {
 	if len(r.files) == groupMax {
 		return fault.Newf(fault.ResourceExhausted, "more than %d files of one id and day", groupMax)
 	}
-	r.files = append(r.files, meta.File{Path: o.Key, ID: f.ID, HasID: f.HasID, Day: p.Day, SchemaVersion: f.SchemaVersion, Rows: f.Rows, Bytes: o.Size,
-		MinTime: f.MinTime, MaxTime: f.MaxTime, NullTimes: f.NullTimes, Unit: unit, Ranges: f.Ranges})
+	f.File.Path, f.File.Day, f.File.Bytes = o.Key, p.Day, o.Size
+	if f.File.Unit == "" {
+		f.File.Unit = unit
+	}
+	r.files = append(r.files, Found{f.File, f.Source})
 	return nil
 }
 
@@ -182,11 +186,11 @@ func (r *rebuild) endGroup() error {
 		r.table = r.group.Table
 	}
 	n := len(r.files)
-	r.files = slices.DeleteFunc(r.files, func(f meta.File) bool { return r.replaced[f.Path] })
+	r.files = slices.DeleteFunc(r.files, func(f Found) bool { return r.replaced[f.File.Path] })
 	r.result.Replaced += int64(n - len(r.files))
 	for _, f := range r.files {
 		r.result.Files++
-		r.result.Rows += f.Rows
+		r.result.Rows += f.File.Rows
 		if r.page = append(r.page, f); len(r.page) == meta.PageMax {
 			if err := r.flush(); err != nil {
 				return err

@@ -68,11 +68,15 @@ func TestFiles(t *testing.T) {
 			return Footer{}, fault.New(fault.FailedPrecondition, "not Parquet")
 		}
 		id, ok := DecodeID(p.Segment)
-		return Footer{Rows: 2, ID: id, HasID: ok, Replaces: merged[o.Key], SchemaVersion: 1}, nil
+		return Footer{File: meta.File{Rows: 2, ID: id, HasID: ok, SchemaVersion: 1}, Source: 7, Replaces: merged[o.Key]}, nil
 	}
 	var got []string
-	put := func(table string, files []meta.File) error {
-		for _, f := range files {
+	put := func(table string, files []Found) error {
+		for _, found := range files {
+			f := found.File
+			if found.Source != 7 || f.Unit == "" {
+				t.Errorf("%+v", found)
+			}
 			got = append(got, fmt.Sprint(table, " ", f.Path, " ", f.ID, " ", f.HasID, " ", f.Day, " ", f.Rows, f.Bytes))
 		}
 		return nil
@@ -101,7 +105,7 @@ func TestPagesAndErrors(t *testing.T) {
 	keys = append(keys, meta.ObjectPath("b", "x", "2024-01-15", 1))
 	good := func(context.Context, Path, Object) (Footer, error) { return Footer{}, nil }
 	var pages []string
-	_, err := Files(t.Context(), listing(keys...), good, func(table string, files []meta.File) error {
+	_, err := Files(t.Context(), listing(keys...), good, func(table string, files []Found) error {
 		pages = append(pages, fmt.Sprint(table, len(files)))
 		return nil
 	})
@@ -113,7 +117,7 @@ func TestPagesAndErrors(t *testing.T) {
 	if _, err := Files(t.Context(), listing(keys...), bad, nil); !errors.Is(err, broken) {
 		t.Error(err)
 	}
-	if _, err := Files(t.Context(), listing(keys...), good, func(string, []meta.File) error { return broken }); !errors.Is(err, broken) {
+	if _, err := Files(t.Context(), listing(keys...), good, func(string, []Found) error { return broken }); !errors.Is(err, broken) {
 		t.Error(err)
 	}
 	unordered := func(yield func(Object, error) bool) { _ = yield(Object{"b", 1}, nil) && yield(Object{"a", 1}, nil) }

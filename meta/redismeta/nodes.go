@@ -26,6 +26,8 @@ type nodeRecord struct {
 	Address       string   `json:"address"`
 	HTTPAddress   string   `json:"http_address"`
 	Roles         []string `json:"roles"`
+	Version       string   `json:"version,omitempty"`
+	Protocol      int      `json:"protocol,omitempty"`
 	ActiveQueries int32    `json:"active_queries"`
 	Started       string   `json:"started"` // as meta.FormatTime
 }
@@ -37,6 +39,7 @@ func (s *Store) Heartbeat(ctx context.Context, n meta.Node) error {
 	}
 	text, err := json.Marshal(nodeRecord{
 		Address: n.Address, HTTPAddress: n.HTTPAddress, Roles: n.Roles, ActiveQueries: n.ActiveQueries, Started: meta.FormatTime(n.Started),
+		Version: n.Version, Protocol: n.Protocol,
 	})
 	if err != nil {
 		return fmt.Errorf("node %s: %w", n.ID, err)
@@ -85,7 +88,7 @@ func decodeNode(id, text string, now time.Time) (meta.Node, error) {
 	beat := time.UnixMicro(h.BeatMicros).UTC()
 	return meta.Node{
 		ID: id, Address: h.Node.Address, HTTPAddress: h.Node.HTTPAddress, Roles: h.Node.Roles, ActiveQueries: h.Node.ActiveQueries,
-		Started: d.time(h.Node.Started), LastHeartbeat: beat, Age: max(0, now.Sub(beat)),
+		Version: h.Node.Version, Protocol: h.Node.Protocol, Started: d.time(h.Node.Started), LastHeartbeat: beat, Age: max(0, now.Sub(beat)),
 	}, d.err
 }
 

@@ -118,8 +118,7 @@ if uid ~= ARGV[2] or redis.call('HGET', KEYS[1], 'revision') ~= ARGV[3] then ret
 if fenced() then return 'fenced' end
 record()
 redis.call('HSET', KEYS[1], 'op', ARGV[1], 'revision', ARGV[4], 'schemas', ARGV[5])
-redis.call('DEL', KEYS[2])
-redis.call('HSET', KEYS[2], unpack(ARGV, 6))
+redis.call('HSET', KEYS[2], unpack(ARGV, 6)) -- fields of a newer release stay
 return 'ok'
 `
 

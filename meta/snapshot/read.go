@@ -38,6 +38,19 @@ func Read(ctx context.Context, r io.Reader, f func(Header, meta.Image) error) (H
 	return p.header, Summary{Version: p.header.Version, At: p.header.At, Totals: p.totals, Checksum: sum, Size: p.size}, err
 }
 
+// ReadHeader reads what a snapshot says before its tables. It verifies nothing
+// of what follows.
+func ReadHeader(ctx context.Context, r io.Reader) (Header, error) {
+	in, stop, err := open(r)
+	if err != nil {
+		return Header{}, err
+	}
+	defer stop()
+	p := newReader(ctx, in)
+	err = p.begin()
+	return p.header, err
+}
+
 // open undoes the compression, if there is one.
 func open(r io.Reader) (io.Reader, func(), error) {
 	b := bufio.NewReaderSize(r, 256<<10)
@@ -160,7 +173,8 @@ func (p *reader) members(into any, last string) error {
 	return damaged("it has no %s", last)
 }
 
-func (p *reader) object(f func(Header, meta.Image) error) error {
+// begin reads the header.
+func (p *reader) begin() error {
 	if err := p.members(&p.header, "tables"); err != nil {
 		return err
 	}
@@ -169,6 +183,13 @@ func (p *reader) object(f func(Header, meta.Image) error) error {
 	}
 	if err := p.header.Version.Compatible(); err != nil {
 		return fmt.Errorf("snapshot: %w", err)
+	}
+	return nil
+}
+
+func (p *reader) object(f func(Header, meta.Image) error) error {
+	if err := p.begin(); err != nil {
+		return err
 	}
 	if err := p.delim('['); err != nil {
 		return err

@@ -19,23 +19,26 @@ type present struct {
 	version  int64
 	units    []string
 	open     []meta.OpenUnit
-	paths    set    // of its files
-	keys     set    // ids' days that have files
+	paths    Set    // of its files
+	keys     Set    // ids' days that have files
 	kept     *spool // files that stay, if others do not
 	keptN    int64
 	keptRows int64
 }
 
-// set keeps many texts by their hashes.
-type set map[[16]byte]struct{}
+// Set keeps many texts by their hashes.
+type Set map[[16]byte]struct{}
 
 func sumOf(text string) [16]byte {
 	sum := sha256.Sum256([]byte(text))
 	return [16]byte(sum[:16])
 }
 
-func (s set) add(text string)      { s[sumOf(text)] = struct{}{} }
-func (s set) has(text string) bool { _, ok := s[sumOf(text)]; return ok }
+// Add puts a text into the set.
+func (s Set) Add(text string) { s[sumOf(text)] = struct{}{} }
+
+// Has tells whether a text is in the set.
+func (s Set) Has(text string) bool { _, ok := s[sumOf(text)]; return ok }
 
 // table restores one table from its image.
 func (r *restore) table(ctx context.Context, img meta.Image) (t TableReport, err error) {
@@ -84,7 +87,7 @@ func (r *restore) table(ctx context.Context, img meta.Image) (t TableReport, err
 
 // present reads what there is, and keeps aside the files that stay.
 func (r *restore) present(ctx context.Context, table string) (*present, error) {
-	p := &present{paths: set{}, keys: set{}}
+	p := &present{paths: Set{}, keys: Set{}}
 	if r.request.Missing || len(r.patterns) > 0 {
 		p.kept = newSpool(r.options.Dir)
 	}
@@ -113,13 +116,13 @@ func (r *restore) present(ctx context.Context, table string) (*present, error) {
 }
 
 func (r *restore) see(p *present, table string, f meta.File) error {
-	p.paths.add(f.Path)
+	p.paths.Add(f.Path)
 	key := indexKey(table, f)
 	switch {
 	case p.kept == nil || len(r.patterns) > 0 && r.matches(key) && !r.request.Missing:
 		return nil
 	case r.request.Missing:
-		p.keys.add(key)
+		p.keys.Add(key)
 	}
 	p.keptN++
 	p.keptRows += f.Rows
@@ -129,7 +132,7 @@ func (r *restore) see(p *present, table string, f meta.File) error {
 // wants tells whether a file of the snapshot is to be restored.
 func (r *restore) wants(p *present, table string, f meta.File) bool {
 	key := indexKey(table, f)
-	return (len(r.patterns) == 0 || r.matches(key)) && !(r.request.Missing && p.keys.has(key))
+	return (len(r.patterns) == 0 || r.matches(key)) && !(r.request.Missing && p.keys.Has(key))
 }
 
 func (r *restore) matches(key string) bool {
@@ -229,7 +232,7 @@ func (r *restore) files(ctx context.Context, now *present, img meta.Image, t *Ta
 		}
 		for _, f := range wanted {
 			t.RowsAfter += f.Rows
-			if now.paths.has(f.Path) {
+			if now.paths.Has(f.Path) {
 				seen++
 			} else {
 				t.Added++

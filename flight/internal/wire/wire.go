@@ -23,9 +23,9 @@ type Sender interface {
 }
 
 // Send writes r's schema at once and then its batches, each split so that a
-// message stays below MessageBytesMax where its rows allow that. It reads one
-// batch ahead of the one that is being sent. It returns when the stream is at
-// its end, failed, or ctx is over; r is closed then.
+// message stays below MessageBytesMax where its rows allow that. It reads
+// aheadMax batches ahead of the one that is being sent. It returns when the
+// stream is at its end, failed, or ctx is over; r is closed then.
 func Send(ctx context.Context, s Sender, r batch.Reader) (err error) {
 	defer func() {
 		if closeErr := r.Close(); err == nil && closeErr != nil {
@@ -36,11 +36,11 @@ func Send(ctx context.Context, s Sender, r batch.Reader) (err error) {
 	if err != nil {
 		return err
 	}
-	defer w.Close()
+	defer w.rows.Close()
 	a := readAhead(ctx, r)
 	defer a.stop()
 	for b := range a.batches {
-		err := write(w, b, MessageBytesMax)
+		err := w.write(b, MessageBytesMax)
 		b.Release()
 		if err != nil {
 			return err
@@ -52,39 +52,68 @@ func Send(ctx context.Context, s Sender, r batch.Reader) (err error) {
 	return nil
 }
 
-// newWriter sends the schema. Arrow's writer does so only with the first
-// batch, but a reader at the other end waits for the schema.
-func newWriter(s Sender, schema *arrow.Schema) (*arrowflight.Writer, error) {
-	only := arrowflight.NewRecordWriter(s, ipc.WithSchema(schema))
-	if err := only.Close(); err != nil {
-		return nil, err
-	}
-	return arrowflight.NewRecordWriter(&afterSchema{to: s}, ipc.WithSchema(schema)), nil
+// writer is the payload writer behind Arrow's: it sends frames.
+type writer struct {
+	to     Sender
+	rows   *ipc.Writer
+	record arrow.RecordBatch // that is being written
 }
 
-// afterSchema drops the first message, a schema that was sent already.
+// newWriter sends the schema. Arrow's writer does so only with the first
+// batch, but a reader at the other end waits for the schema.
+func newWriter(to Sender, schema *arrow.Schema) (*writer, error) {
+	w := &writer{to: to}
+	if err := ipc.NewWriterWithPayloadWriter(w, ipc.WithSchema(schema)).Close(); err != nil {
+		return nil, err
+	}
+	w.rows = ipc.NewWriterWithPayloadWriter(&afterSchema{PayloadWriter: w}, ipc.WithSchema(schema))
+	return w, nil
+}
+
+// Start implements ipc.PayloadWriter.
+func (w *writer) Start() error { return nil }
+
+// WritePayload implements ipc.PayloadWriter.
+func (w *writer) WritePayload(p ipc.Payload) error {
+	f, err := newFrame(&p, w.record)
+	if err != nil {
+		return err
+	}
+	defer f.done()
+	if stream, ok := w.to.(interface{ SendMsg(any) error }); ok {
+		return stream.SendMsg(f)
+	}
+	return w.to.Send(f.message())
+}
+
+// Close implements ipc.PayloadWriter.
+func (w *writer) Close() error { return nil }
+
+// afterSchema drops the first payload, a schema that was sent already.
 type afterSchema struct {
-	to     Sender
+	ipc.PayloadWriter
 	passed bool
 }
 
-func (a *afterSchema) Send(d *arrowflight.FlightData) error {
+// WritePayload implements ipc.PayloadWriter.
+func (a *afterSchema) WritePayload(p ipc.Payload) error {
 	if !a.passed {
 		a.passed = true
 		return nil
 	}
-	return a.to.Send(d)
+	return a.PayloadWriter.WritePayload(p)
 }
 
 // write sends b in as few halves as keep each below limit bytes.
-func write(w *arrowflight.Writer, b arrow.RecordBatch, limit int64) error {
+func (w *writer) write(b arrow.RecordBatch, limit int64) error {
 	rows := b.NumRows()
 	if rows < 2 || Size(b) <= limit {
-		return w.Write(b)
+		w.record = b
+		return w.rows.Write(b)
 	}
 	for _, cut := range [][2]int64{{0, rows / 2}, {rows / 2, rows}} {
 		half := b.NewSlice(cut[0], cut[1])
-		err := write(w, half, limit)
+		err := w.write(half, limit)
 		half.Release()
 		if err != nil {
 			return err
@@ -93,7 +122,10 @@ func write(w *arrowflight.Writer, b arrow.RecordBatch, limit int64) error {
 	return nil
 }
 
-// ahead reads batches in a goroutine of its own, one ahead of its taker.
+// aheadMax is how many batches wait to be sent at most.
+const aheadMax = 2
+
+// ahead reads batches in a goroutine of its own, before its taker.
 type ahead struct {
 	batches chan arrow.RecordBatch // retained for the taker; closed at the end
 	err     error                  // why it ended; set before batches is closed
@@ -102,7 +134,7 @@ type ahead struct {
 
 func readAhead(ctx context.Context, r batch.Reader) *ahead {
 	ctx, cancel := context.WithCancel(ctx)
-	a := &ahead{batches: make(chan arrow.RecordBatch), cancel: cancel}
+	a := &ahead{batches: make(chan arrow.RecordBatch, aheadMax-1), cancel: cancel}
 	go a.run(ctx, r)
 	return a
 }

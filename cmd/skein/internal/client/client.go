@@ -42,6 +42,7 @@ type Options struct {
 type Client struct {
 	OLAP  olapv1.OlapServiceClient
 	Admin olapv1.AdminServiceClient
+	Meta  olapv1.MetaServiceClient
 
 	addr string
 	sql  *flightsql.Client
@@ -72,7 +73,7 @@ func Dial(o Options) (*Client, error) {
 		return nil, fault.Newf(fault.InvalidArgument, "--addr %s: %w", o.Addr, err)
 	}
 	return &Client{
-		OLAP: olapv1.NewOlapServiceClient(conn), Admin: olapv1.NewAdminServiceClient(conn),
+		OLAP: olapv1.NewOlapServiceClient(conn), Admin: olapv1.NewAdminServiceClient(conn), Meta: olapv1.NewMetaServiceClient(conn),
 		addr: addr,
 		sql:  &flightsql.Client{Client: flight.NewClientFromConn(conn, nil), Alloc: memory.DefaultAllocator},
 		conn: conn,

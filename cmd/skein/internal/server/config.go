@@ -39,6 +39,8 @@ type Config struct {
 
 	BackupHistory time.Duration // between copies of the index in the backup; 1h if zero
 
+	Catalog CatalogConfig
+
 	HealthEvery  time.Duration // between checks of the stores; 30s if zero
 	AlertWebhook string        // URL that events are posted to; none if empty
 
@@ -55,6 +57,20 @@ type Config struct {
 	QueriesMax    int           // that run at once; the coordinator's default if zero
 	QueryBytesMax int64         // that one query keeps between its stages; likewise
 	QueryTimeout  time.Duration // likewise
+}
+
+// CatalogConfig is how the catalog is looked after; zero values are the
+// defaults of package catalog.
+type CatalogConfig struct {
+	SnapshotEvery time.Duration // never if negative
+	SnapshotKeep  time.Duration
+	SnapshotPlain bool // not compressed
+	TidyEvery     time.Duration
+	Grace         time.Duration // from the end of a day to the deletion of its files
+	PollEvery     time.Duration
+	LeadTTL       time.Duration
+	CheckEvery    time.Duration // between checks of the catalog; never if negative
+	CheckRepairs  bool          // they also mend what they find
 }
 
 func (c *Config) dir(name string) string { return filepath.Join(c.DataDir, name) }

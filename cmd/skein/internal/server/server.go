@@ -27,6 +27,8 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	"skein/coordinator"
+	"skein/coordinator/catalog"
+	"skein/coordinator/repair"
 	"skein/flight"
 	"skein/flight/node"
 	"skein/gateway"
@@ -47,6 +49,7 @@ type Server struct {
 	GRPCAddr, HTTPAddr string // as bound
 
 	config   Config
+	version  string
 	log      *slog.Logger
 	registry *prometheus.Registry
 	ready    atomic.Bool
@@ -60,6 +63,8 @@ type Server struct {
 	pool    *node.Pool
 	worker  *worker.Worker
 	coord   *coordinator.Coordinator
+	keeper  *catalog.Service
+	checks  *repair.Service
 	grpc    *grpc.Server
 	flight  *flight.Server
 	http    *http.Server
@@ -70,9 +75,9 @@ type Server struct {
 // Start opens everything and serves. The caller calls Stop, also after a
 // failed Wait.
 func Start(ctx context.Context, c Config, version string, log *slog.Logger) (*Server, error) {
-	s := &Server{config: c, log: log, registry: prometheus.NewRegistry(), failed: make(chan error, 2)}
+	s := &Server{config: c, version: version, log: log, registry: prometheus.NewRegistry(), failed: make(chan error, 2)}
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if err := s.start(ctx, version); err != nil {
+	if err := s.start(ctx); err != nil {
 		return nil, errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
 	}
 	s.ready.Store(true)
@@ -80,7 +85,7 @@ func Start(ctx context.Context, c Config, version string, log *slog.Logger) (*Se
 	return s, nil
 }
 
-func (s *Server) start(ctx context.Context, version string) error {
+func (s *Server) start(ctx context.Context) error {
 	if err := s.prepare(); err != nil {
 		return err
 	}
@@ -99,7 +104,7 @@ func (s *Server) start(ctx context.Context, version string) error {
 	if err := s.openEngine(ctx); err != nil {
 		return err
 	}
-	if err := s.openDoors(version); err != nil {
+	if err := s.openDoors(); err != nil {
 		return err
 	}
 	go func() { s.failed <- s.grpc.Serve(grpcListener) }()
@@ -109,6 +114,7 @@ func (s *Server) start(ctx context.Context, version string) error {
 		return err
 	}
 	s.onStop(s.coord.Stop)
+	s.runCatalog()
 	return nil
 }
 
@@ -156,6 +162,7 @@ func (s *Server) openEngine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	ctx = meta.As(ctx, "node "+id)
 	alerts := s.openAlerts(id)
 	kept, err := openStores(ctx, s.config, id, alerts, s.log, s.registry)
 	if err != nil {
@@ -195,6 +202,10 @@ func (s *Server) openEngine(ctx context.Context) error {
 	if err == nil && kept.backups != nil {
 		kept.backups.service.Flush = s.coord.Flush
 	}
+	if err == nil {
+		s.checks = s.openChecks()
+		s.keeper, err = s.openCatalog(ctx, id)
+	}
 	return err
 }
 
@@ -218,7 +229,7 @@ func (s *Server) address() string {
 
 // self is this node as it registers.
 func (s *Server) self(id string) meta.Node {
-	n := meta.Node{ID: id, Address: s.address(), HTTPAddress: s.HTTPAddr, Roles: s.config.Roles, Started: time.Now().UTC()}
+	n := meta.Node{ID: id, Address: s.address(), HTTPAddress: s.HTTPAddr, Roles: s.config.Roles, Version: s.version, Started: time.Now().UTC()}
 	if len(n.Roles) == 0 {
 		n.Roles = []string{coordinator.RoleCoordinator, coordinator.RoleWorker}
 	}
@@ -232,7 +243,7 @@ func (s *Server) openWorker(id string, objects closingObjects) (*localWorker, er
 		return nil, err
 	}
 	s.worker = w
-	w.Start(context.Background())
+	w.Start(meta.As(context.Background(), "node "+id))
 	s.onStop(w.Close)
 	source := &worker.Splits{NodeID: id, Dir: s.config.dir("spill"), Hot: w.HotPath,
 		Object: func(ctx context.Context, key string, size int64) (string, func(), error) {
@@ -252,7 +263,7 @@ func (s *Server) openWorker(id string, objects closingObjects) (*localWorker, er
 }
 
 func (s *Server) peerOptions() node.Options {
-	o := node.Options{Registerer: s.registry}
+	o := node.Options{Registerer: s.registry, Dial: []grpc.DialOption{grpc.WithChainUnaryInterceptor(gateway.OnBehalf)}}
 	if creds := s.auth.NodeCredentials(); creds != nil {
 		o.Dial = append(o.Dial, grpc.WithPerRPCCredentials(creds))
 	}
@@ -262,7 +273,7 @@ func (s *Server) peerOptions() node.Options {
 	return o
 }
 
-func (s *Server) openDoors(version string) error {
+func (s *Server) openDoors() error {
 	opts := flight.ServerOptions(flight.GRPCOptions{})
 	unary := []grpc.UnaryServerInterceptor{gateway.RecoverUnary(s.log)}
 	stream := []grpc.StreamServerInterceptor{gateway.RecoverStream(s.log)}
@@ -270,12 +281,17 @@ func (s *Server) openDoors(version string) error {
 		unary = append(unary, s.auth.UnaryInterceptor())
 		stream = append(stream, s.auth.StreamInterceptor())
 	}
+	unary = append(unary, gateway.IdentifyUnary(s.config.Redis != ""))
+	stream = append(stream, gateway.IdentifyStream(s.config.Redis != ""))
 	opts = append(opts, grpc.ChainUnaryInterceptor(unary...), grpc.ChainStreamInterceptor(stream...))
 	if s.tls != nil {
 		opts = append(opts, grpc.Creds(credentials.NewTLS(s.tls)))
 	}
 	s.grpc = grpc.NewServer(opts...)
-	service := gateway.NewService(s.coord, s.kept.gatewayOptions())
+	options := s.kept.gatewayOptions()
+	options.Catalog, options.Checks, options.Nodes = s.keeper, s.checks, s.coord
+	s.tellLoss(&options)
+	service := gateway.NewService(s.coord, options)
 	service.Register(s.grpc)
 	var fragments flight.Fragments
 	if s.worker != nil && s.config.Redis != "" { // a node on its own has no peers to serve
@@ -283,7 +299,7 @@ func (s *Server) openDoors(version string) error {
 		nodes.Register(s.grpc)
 		fragments = nodes
 	}
-	s.flight = flight.NewServer(s.coord, fragments, flight.Options{Version: version, Authenticator: authenticator(s.auth),
+	s.flight = flight.NewServer(s.coord, fragments, flight.Options{Version: s.version, Authenticator: authenticator(s.auth),
 		Parallel: s.config.ParallelEndpoints, PartKey: s.partKey(), Address: s.address(), TLS: s.tls != nil, User: userOf})
 	arrowflight.RegisterFlightServiceServer(s.grpc, s.flight)
 	healthpb.RegisterHealthServer(s.grpc, health.NewServer())

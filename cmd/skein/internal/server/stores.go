@@ -18,6 +18,7 @@ import (
 	"skein/meta"
 	"skein/meta/boltmeta"
 	"skein/meta/redismeta"
+	"skein/meta/snapshot"
 	"skein/objstore"
 	"skein/objstore/local"
 	"skein/objstore/pool"
@@ -112,7 +113,9 @@ func (s *stores) openObjects(ctx context.Context, c Config, nodeID string, log *
 			Node: nodeID, Switch: s.redis.Register("pool:minio:switch"), Votes: s.redis.Votes("pool:minio:votes"),
 			Lease: s.redis.Lease("pool-return"), Journal: s.redis.Queue("return"),
 		}
-		o.Stays = func(key string) bool { return strings.HasPrefix(key, backup.Prefix) }
+		o.Stays = func(key string) bool {
+			return strings.HasPrefix(key, backup.Prefix) || strings.HasPrefix(key, snapshot.Prefix)
+		}
 		o.Spread = s.tableSays(func(c meta.Config) bool { return c.BackupEnabled && c.Properties[readFromBackup] == "true" }, false)
 	}
 	if p.pool, err = pool.Open(ctx, o); err != nil {

@@ -1,0 +1,234 @@
+//go:build duckdb_arrow
+
+package catalog
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"skein/internal/fault"
+	"skein/meta"
+	"skein/meta/snapshot"
+)
+
+func version(text string) meta.Semver {
+	v, err := meta.ParseSemver(text)
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func TestMissedAndLost(t *testing.T) {
+	changes := func(kind string, versions ...string) (all []meta.Change) {
+		for _, v := range versions {
+			all = append(all, meta.Change{Kind: kind, Version: version(v)})
+		}
+		return all
+	}
+	for _, c := range []struct {
+		name      string
+		seen, now string
+		changes   []meta.Change
+		missed    bool
+		lost      bool
+	}{
+		{"one change", "1.2.0", "1.3.0", changes("create", "1.3.0", "1.2.0"), false, false},
+		{"the first changes", "1.0.0", "1.1.0", changes("create", "1.1.0"), false, false},
+		{"a restore", "1.2.0", "1.4.0", changes("restore", "1.4.0", "1.3.0", "1.2.0"), true, false},
+		{"a history that does not reach back", "1.2.0", "1.9.0", changes("create", "1.9.0", "1.8.0"), true, false},
+		{"another history", "1.2.0", "1.4.0", changes("create", "1.4.0", "1.1.0"), true, false},
+		{"nothing is left", "1.2.0", "1.0.0", nil, true, true},
+		{"something new after nothing was left", "1.2.0", "1.1.0", changes("create", "1.1.0"), true, true},
+		{"restored after nothing was left", "1.9.0", "1.3.0", changes("restore", "1.3.0", "1.2.0"), true, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := missed(version(c.seen), version(c.now), c.changes); got != c.missed {
+				t.Errorf("missed: %v", got)
+			}
+			if got := lost(version(c.seen), version(c.now), c.changes); (got != nil) != c.lost {
+				t.Errorf("lost: %v", got)
+			}
+		})
+	}
+}
+
+func TestShares(t *testing.T) {
+	if got := Shares(meta.Ring{}); len(got) != 0 {
+		t.Error(got)
+	}
+	sum, points := 0.0, 0
+	for _, s := range Shares(meta.NewRing([]string{"a", "b", "c"})) {
+		sum += s.Share
+		points += s.Points
+		if s.Share < 0.2 || s.Share > 0.5 {
+			t.Errorf("%+v", s)
+		}
+	}
+	if math.Abs(sum-1) > 1e-9 || points != 3*meta.VirtualNodes {
+		t.Error(sum, points)
+	}
+}
+
+func TestFind(t *testing.T) {
+	h := newHouse(t)
+	s := h.service(nil, Options{})
+	if _, err := s.find(t.Context(), ""); fault.CodeOf(err) != fault.NotFound {
+		t.Error(err)
+	}
+	first, err := s.Snapshot(t.Context(), nil)
+	h.must(err)
+	second, err := s.Snapshot(t.Context(), nil)
+	h.must(err)
+	_, name, _ := strings.Cut(first.Key, "/backup_")
+	for text, want := range map[string]string{"": second.Key, first.Key: first.Key, "backup_" + name: first.Key,
+		second.At.Format(time.RFC3339Nano): second.Key, first.At.Format(time.RFC3339Nano): first.Key} {
+		if got, err := s.find(t.Context(), text); err != nil || got != want {
+			t.Errorf("%q: %s, %v; want %s", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"nosuch", "2001-01-01T00:00:00Z"} {
+		if _, err := s.find(t.Context(), text); fault.CodeOf(err) != fault.NotFound {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// TestDeletions: what the index names again stays, and nothing is deleted for a
+// table that a lost catalog does not know.
+func TestDeletions(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	s := h.service(nil, Options{})
+	h.create("alpha", meta.Config{})
+	h.write("alpha", [2]string{"a", `{"n":1}`}, [2]string{"b", `{"n":1}`}, [2]string{"c", `{"n":1}`})
+	files := h.listing("alpha")
+	left := func() (n int) {
+		for _, err := range h.objects.List(ctx, "alpha/") {
+			h.must(err)
+			n++
+		}
+		return n
+	}
+	h.must(h.store.Commit(ctx, meta.Commit{Table: "alpha", TableUID: "alpha-uid", Unit: "u", Remove: []string{files[0].Path}}))
+	h.must(s.deletions.Add(ctx, 0, map[string]string{files[0].Path: "alpha", files[1].Path: "alpha"}))
+	h.must(s.deletions.Add(ctx, time.Hour, map[string]string{files[2].Path: "alpha"}))
+	h.must(s.tidy(ctx))
+	if n := left(); n != 2 {
+		t.Errorf("%d objects are left", n)
+	}
+	if _, err := h.objects.Stat(ctx, files[1].Path); err != nil {
+		t.Error("what the index names is deleted")
+	}
+	queued, err := s.deletions.queued(ctx)
+	if err != nil || len(queued) != 1 || !queued[files[2].Path] {
+		t.Error(queued, err)
+	}
+	h.must(s.deletions.Add(ctx, 0, map[string]string{files[1].Path: "alpha"}))
+	h.lose()
+	s = h.service(nil, Options{})
+	if err := s.tidy(ctx); err == nil || left() != 2 {
+		t.Errorf("deleted for a catalog that was lost: %v", err)
+	}
+	h.must(h.objects.Put(ctx, DeletionsPrefix+"0000000000000000001_x.json", strings.NewReader("{"), 1))
+	if err := s.tidy(ctx); fault.CodeOf(err) != fault.FailedPrecondition {
+		t.Error(err)
+	}
+}
+
+// TestExclusive: one restores at a time, and who lost the lock can do no harm.
+func TestExclusive(t *testing.T) {
+	h := newHouse(t)
+	s := h.service(nil, Options{})
+	h.must(s.exclusive(t.Context(), func(ctx context.Context) error {
+		if _, err := s.Rebuild(t.Context(), RebuildRequest{}, nil); !errors.Is(err, meta.ErrLocked) {
+			t.Errorf("a second one: %v", err)
+		}
+		_, err := h.store.Record(ctx, meta.NewChange(ctx, meta.ChangeRepair, "", "with the lock"))
+		return err
+	}))
+	var late context.Context
+	h.must(s.exclusive(t.Context(), func(ctx context.Context) error { late = context.WithoutCancel(ctx); return nil }))
+	h.must(s.exclusive(t.Context(), func(context.Context) error { return nil }))
+	if _, err := h.store.Record(late, meta.NewChange(late, meta.ChangeRepair, "", "late")); !errors.Is(err, meta.ErrFenced) {
+		t.Errorf("without the lock: %v", err)
+	}
+}
+
+// TestRun: the leader makes snapshots and prunes them, and a node hears that the
+// catalog was restored.
+func TestRun(t *testing.T) {
+	h := newHouse(t)
+	h.create("alpha", meta.Config{})
+	h.write("alpha", [2]string{"a", `{"n":1}`})
+	s := h.service(nil, Options{SnapshotEvery: 50 * time.Millisecond, SnapshotKeep: time.Millisecond, SnapshotLeast: 2, PollEvery: 10 * time.Millisecond})
+	var mu sync.Mutex
+	restored := 0
+	s.Reload = func(_ context.Context, again bool) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if again {
+			restored++
+		}
+		return nil
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { s.Run(ctx) })
+	defer running.Wait()
+	defer cancel()
+	seen := map[string]bool{}
+	h.eventually("snapshots come and go", func() bool {
+		all, err := s.Snapshots(t.Context())
+		h.must(err)
+		for _, one := range all {
+			seen[one.Key] = true
+		}
+		return len(seen) >= 5 && len(all) <= 3
+	})
+	other := h.service(nil, Options{Node: "n2"})
+	h.eventually("another node restores", func() bool {
+		_, err := other.Restore(t.Context(), RestoreRequest{Request: snapshot.Request{Tables: []string{"alpha"}}}, nil)
+		if err != nil && !errors.Is(err, meta.ErrLocked) && fault.CodeOf(err) != fault.NotFound {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
+	h.eventually("the node hears of it", func() bool { mu.Lock(); defer mu.Unlock(); return restored > 0 })
+	if s.Lost() != nil {
+		t.Error(s.Lost())
+	}
+}
+
+// TestLeaderRefusesLostCatalog: a catalog behind its newest snapshot gets none.
+func TestLeaderRefusesLostCatalog(t *testing.T) {
+	h := newHouse(t)
+	h.create("alpha", meta.Config{})
+	s := h.service(nil, Options{})
+	_, err := s.Snapshot(t.Context(), nil)
+	h.must(err, s.usable(t.Context()))
+	h.lose()
+	s = h.service(nil, Options{})
+	if err := s.usable(t.Context()); fault.CodeOf(err) != fault.FailedPrecondition {
+		t.Error(err)
+	}
+	_, err = s.Restore(t.Context(), RestoreRequest{}, nil)
+	h.must(err, s.usable(t.Context()))
+	if got := h.table("alpha"); got.UID != "alpha-uid" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func (h *house) eventually(what string, cond func() bool) {
+	h.t.Helper()
+	for end := time.Now().Add(20 * time.Second); !cond(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			h.t.Fatal("never: " + what)
+		}
+	}
+}

@@ -1,0 +1,65 @@
+//go:build duckdb_arrow
+
+package coordinator_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"skein/coordinator"
+	"skein/internal/fault"
+	"skein/meta"
+)
+
+// TestGiveUp: a table with unflushed rows of a dead node cannot be read until
+// the node is back or given up. Then it can, without these rows; they are there
+// again, each once, when the node is back after all.
+func TestGiveUp(t *testing.T) {
+	c := newCluster(t, 3)
+	first, dead := c.nodes[0], c.nodes[2]
+	create(t, first.Coordinator, "t")
+	write(t, first.Coordinator, "t", 0, 300)
+	mine, err := first.Unflushed(t.Context(), "n3")
+	check(t, err)
+	if len(mine) != 1 || mine[0].Table != "t" {
+		t.Fatalf("n3 has unflushed %v", mine)
+	}
+	dead.worker.kill()
+	_, err = rows(t, first.Coordinator, "SELECT count(*) FROM t", nil)
+	if fault.CodeOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "n3") {
+		t.Errorf("with unflushed rows of a dead node: %v", err)
+	}
+	for _, x := range []struct {
+		node, confirm string
+		want          fault.Code
+	}{
+		{"n3", "", fault.InvalidArgument},
+		{"n3", "n2", fault.InvalidArgument},
+		{"", "", fault.InvalidArgument},
+		{"n2", "n2", fault.FailedPrecondition}, // it answers
+		{"n3", "n3", fault.FailedPrecondition}, // it has not expired
+	} {
+		if _, err := first.GiveUp(t.Context(), x.node, x.confirm); fault.CodeOf(err) != x.want {
+			t.Errorf("%s, confirmed by %q: %v", x.node, x.confirm, err)
+		}
+	}
+	check(t, c.meta.Leave(t.Context(), "n3"))
+	given, err := first.GiveUp(t.Context(), "n3", "n3")
+	check(t, err)
+	if fmt.Sprint(given) != fmt.Sprint(mine) {
+		t.Errorf("given up %v, want %v", given, mine)
+	}
+	if got := one(t, first.Coordinator, "SELECT count(*) FROM t"); got == "300" || got == "0" {
+		t.Errorf("%s rows without those of n3", got)
+	}
+	if given, err := first.GiveUp(t.Context(), "n3", "n3"); err != nil || len(given) != 0 {
+		t.Errorf("given up again: %v, %v", given, err)
+	}
+	dead.worker.revive()
+	check(t, c.meta.Heartbeat(t.Context(), meta.Node{ID: "n3", Address: "n3:1", Roles: []string{coordinator.RoleCoordinator, coordinator.RoleWorker}}))
+	check(t, dead.worker.Flush(t.Context(), "t"))
+	if got := one(t, first.Coordinator, "SELECT count(*) || ' ' || count(DISTINCT n) FROM t"); got != "300 300" {
+		t.Errorf("rows and numbers after n3 came back: %s", got)
+	}
+}
