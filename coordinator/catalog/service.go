@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -137,7 +138,8 @@ func (s *Service) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { s.watch(ctx) })
 	running.Go(func() {
-		lead.Run(ctx, s.Catalog, s.o.Node, lead.Options{TTL: s.o.LeadTTL, Log: s.Log}, s.lead)
+		owner := s.o.Node + " " + rand.Text() // one that was started again is another
+		lead.Run(ctx, s.Catalog, owner, lead.Options{TTL: s.o.LeadTTL, Log: s.Log}, s.lead)
 	})
 	running.Wait()
 }

@@ -46,25 +46,14 @@ type Share struct {
 
 // Shares are those of the nodes on a ring, by node.
 func Shares(r meta.Ring) []Share {
-	const circle = 1 << 52 // hashes lie below
-	at := map[string]int{}
-	var shares []Share
-	for i, node := range r.Nodes() {
-		at[node] = i
-		shares = append(shares, Share{Node: node})
+	points := map[string]int{}
+	for _, p := range r.Points {
+		points[p.Node]++
 	}
-	for i, p := range r.Points {
-		var before uint64
-		if i > 0 {
-			before = r.Points[i-1].Hash
-		}
-		owned := float64(p.Hash - before)
-		if i == 0 { // and what lies behind the last point
-			owned = float64(p.Hash) + circle - float64(r.Points[len(r.Points)-1].Hash)
-		}
-		s := &shares[at[p.Node]]
-		s.Points++
-		s.Share += owned / circle
+	owned := r.Place().Shares()
+	var shares []Share
+	for _, node := range r.Nodes() {
+		shares = append(shares, Share{Node: node, Points: points[node], Share: owned[node]})
 	}
 	return shares
 }

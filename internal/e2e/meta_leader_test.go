@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"github.com/minio/minio-go/v7"
+	"github.com/redis/go-redis/v9"
 )
 
 // leader is the node that holds the leader's lock.
 func (c *cluster) leader() string {
-	name, _ := c.Redis.Get(c.t.Context(), "metadata:lock:leader").Result()
+	owner, _ := c.Redis.Get(c.t.Context(), "metadata:lock:leader").Result()
+	name, _, _ := strings.Cut(owner, " ")
 	return name
 }
 
@@ -47,7 +49,7 @@ func TestLeaderKilled(t *testing.T) {
 		t.Errorf("%d snapshots are listed: %v", n, err)
 	}
 	newest := func() string {
-		keys, _ := c.Redis.ZRevRange(t.Context(), "metadata:backup:list", 0, 0).Result()
+		keys, _ := c.Redis.ZRangeArgs(t.Context(), redis.ZRangeArgs{Key: "metadata:backup:list", Start: 0, Stop: 0, Rev: true}).Result()
 		return fmt.Sprint(keys)
 	}
 	was := newest()

@@ -29,6 +29,7 @@ const (
 type Catalog interface {
 	ReadImage(ctx context.Context, table string, f func(meta.Image) error) error
 	Commit(ctx context.Context, c meta.Commit) error
+	ForgetUnits(ctx context.Context, table string, units []string) error
 }
 
 // Later keeps objects to be deleted after a while, durably. Adding one again
@@ -112,6 +113,9 @@ func run(ctx context.Context, c Catalog, later Later, table string, o Options, r
 		}
 		if err := later.Add(context.WithoutCancel(ctx), o.Grace, objects); err != nil {
 			return err
+		}
+		if err := c.ForgetUnits(ctx, table, []string{commit.Unit}); err != nil {
+			return err // the files are gone; the name of what removed them stays
 		}
 	}
 	return nil

@@ -79,6 +79,9 @@ func TestRun(t *testing.T) {
 	}
 	l, err := s.Listing(ctx, "t")
 	must(err)
+	if !maps.Equal(l.Units, map[string]bool{"a": true, "merge": true}) {
+		t.Errorf("units %v", l.Units)
+	}
 	if len(l.Files) != 2 || l.Files[0].Path != kept.Path {
 		t.Errorf("%+v", l.Files)
 	}

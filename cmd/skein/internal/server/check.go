@@ -9,7 +9,6 @@ import (
 	"skein/internal/fault"
 	"skein/meta"
 	"skein/meta/check"
-	"skein/objstore"
 )
 
 // openChecks makes what compares the catalog with the object stores. It works
@@ -22,8 +21,7 @@ func (s *Server) openChecks() *repair.Service {
 		d.Primary = s.kept.pool.Primary()
 	}
 	if s.kept.backups != nil {
-		var spare objstore.Store = s.kept.pool.Backup()
-		d.Backup, d.Queues = spare, []repair.Queue{s.kept.backups.queue, s.kept.redis.Queue("return")}
+		d.Backup, d.Queues = s.kept.pool.Backup(), []repair.Queue{s.kept.backups.queue, s.kept.redis.Queue("return")}
 	}
 	return repair.New(d)
 }
