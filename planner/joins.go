@@ -296,17 +296,21 @@ func filtered(rows float64, l *leaf) float64 {
 	return rows
 }
 
+// keysSpread is how many values there may be between the bounds of a key for
+// each row, if the key is to be one that counts rows.
+const keysSpread = 16
+
 // partners guesses how many rows of the second column's table are equal to one
-// of the first's, as if each number between the bounds were as frequent.
+// of the first's, as if each number between the bounds were as frequent. Where
+// these are far apart a few of them may be all that there are.
 func (j *innerJoins) partners(p pair) (float64, bool) {
-	for _, s := range p {
-		if _, ok := j.spans[s]; !ok {
-			j.spans[s] = s.span()
-		}
+	s := p[1]
+	if _, ok := j.spans[s]; !ok {
+		j.spans[s] = s.span()
 	}
-	values := max(j.spans[p[0]], j.spans[p[1]])
-	p[1].leaf.size()
-	return float64(p[1].leaf.rows) / values, values > 0
+	s.leaf.size()
+	rows := float64(s.leaf.rows)
+	return rows / j.spans[s], j.spans[s] > 0 && j.spans[s] <= keysSpread*rows
 }
 
 // span is how many values a column of whole numbers may have, by its bounds; 0

@@ -71,23 +71,29 @@ func (w *webhook) take(a pool.Alert) {
 }
 
 func (w *webhook) run(ctx context.Context) {
-	for {
+	var cut *pool.Alert // what was being delivered when ctx ended
+	for ctx.Err() == nil {
 		select {
 		case a := <-w.waiting:
-			w.deliver(ctx, a)
-		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), alertDrain)
-			defer cancel()
-			for len(w.waiting) > 0 && last.Err() == nil {
-				w.deliver(last, <-w.waiting)
+			if !w.deliver(ctx, a) {
+				cut = &a
 			}
-			return
+		case <-ctx.Done():
 		}
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), alertDrain)
+	defer cancel()
+	if cut != nil {
+		w.deliver(last, *cut)
+	}
+	for len(w.waiting) > 0 && last.Err() == nil {
+		w.deliver(last, <-w.waiting)
 	}
 }
 
-// deliver tries until it is taken, for a while.
-func (w *webhook) deliver(ctx context.Context, a pool.Alert) {
+// deliver tries until it is taken, for a while. It tells whether that is over:
+// ctx has not ended meanwhile.
+func (w *webhook) deliver(ctx context.Context, a pool.Alert) bool {
 	body, err := json.Marshal(alertBody{Kind: a.Kind, Subject: a.Subject, Message: a.Message, Node: w.node, At: a.At})
 	if err != nil {
 		panic("BUG: an alert has no JSON: " + err.Error())
@@ -96,18 +102,18 @@ func (w *webhook) deliver(ctx context.Context, a pool.Alert) {
 	for range alertTriesMax {
 		if err = w.post(ctx, body); err == nil {
 			w.sent.WithLabelValues("sent").Inc()
-			return
+			return true
 		}
 		select {
 		case <-time.After(pause/2 + rand.N(pause)):
 		case <-ctx.Done():
-			w.sent.WithLabelValues("failed").Inc()
-			return
+			return false
 		}
 		pause = min(2*pause, alertPauseMax)
 	}
 	w.sent.WithLabelValues("failed").Inc()
 	w.log.Warn("alert is not delivered", "kind", a.Kind, "subject", a.Subject, "error", err)
+	return true
 }
 
 // post sends once. Errors do not name the URL, which may hold a secret.

@@ -47,9 +47,13 @@ func TestAlertsArrive(t *testing.T) {
 	if err := s.closers[0](context.Background()); err != nil {
 		t.Error(err)
 	}
-	if b := <-got; b.Kind != "returned" {
-		t.Errorf("what waits when the node stops: %+v", b)
+	close(got)
+	for b := range got { // one whose answer was cut off comes twice
+		if b.Kind == "returned" {
+			return
+		}
 	}
+	t.Error("what waits when the node stops is lost")
 }
 
 // TestAlertsAreBounded fills the queue of a webhook that never answers: nobody
