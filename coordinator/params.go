@@ -70,7 +70,9 @@ func paramExpr(a arrow.Array) (string, error) {
 	case *array.FixedSizeBinary:
 		return blob(a.Value(0)), nil
 	case *array.Dictionary:
-		return paramExpr(array.NewSlice(a.Dictionary(), int64(a.GetValueIndex(0)), int64(a.GetValueIndex(0))+1))
+		value := array.NewSlice(a.Dictionary(), int64(a.GetValueIndex(0)), int64(a.GetValueIndex(0))+1)
+		defer value.Release()
+		return paramExpr(value)
 	case *array.Timestamp:
 		return timestampExpr(a), nil
 	}

@@ -104,12 +104,12 @@ func send(ctx context.Context, w http.ResponseWriter, out format.Writer, rows ba
 // breakOff ends an answer that has begun so that it cannot pass for a whole
 // one: it tells the error where the format can, and breaks the connection.
 func (h *handler) breakOff(r *http.Request, w http.ResponseWriter, out format.Writer, err error) {
+	code := fault.CodeOf(err)
 	if r.Context().Err() == nil {
-		code := fault.CodeOf(err)
 		h.opts.Log.WarnContext(r.Context(), "query broke off", "code", code.String(), "error", err)
-		if out.Fail(bytes.TrimSpace(errorJSON(code.String(), err))) {
-			_ = http.NewResponseController(w).Flush()
-		}
+	}
+	if out.Fail(bytes.TrimSpace(errorJSON(code.String(), err))) {
+		_ = http.NewResponseController(w).Flush()
 	}
 	panic(http.ErrAbortHandler)
 }

@@ -16,7 +16,7 @@ import (
 const (
 	entryRows      = 1 // rows of a unit
 	entryCommitted = 2 // units that need no replay; JSON of []committed
-	entryDiscarded = 3 // a table's UID: its units need no replay
+	entryDiscarded = 3 // a table's UID: its rows so far need no replay
 )
 
 // rowsEntry is the log record of a chunk: kind 1 | unit 26 | file number 8 |

@@ -180,6 +180,30 @@ func TestCommittedUnitAfterRestore(t *testing.T) {
 	}
 }
 
+// TestRowsOfTableThatWasDroppedAndRestored: a restore brings a dropped table
+// back as the same one; rows from after that outlive the process, those from
+// before the drop do not.
+func TestRowsOfTableThatWasDroppedAndRestored(t *testing.T) {
+	h := newHouse(t, t.TempDir(), Options{}, nil)
+	h.create(t, "t", meta.Config{})
+	h.append(t, "t", record("a", at(0), `{"n":1}`))
+	if _, err := h.catalog.DropTable(t.Context(), "t", "t-uid"); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.w.Discard(t.Context(), "t-uid"); err != nil {
+		t.Fatal(err)
+	}
+	h.create(t, "t", meta.Config{}) // with the same UID, as a restore does
+	h.append(t, "t", record("a", at(1), `{"n":2}`))
+	count(t, h, 1)
+	h = h.crash(t, Options{})
+	count(t, h, 1)
+	h.flush(t)
+	if got := h.rows(t, "t", "SELECT count(*), sum(n) FROM rows"); !slices.Equal(got[0], []string{"1", "2"}) {
+		t.Errorf("%v", got)
+	}
+}
+
 func TestDropped(t *testing.T) {
 	change := func(kind, table string) meta.Change { return meta.Change{Kind: kind, Table: table} }
 	for _, c := range []struct {

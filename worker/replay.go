@@ -12,14 +12,20 @@ import (
 // replay rebuilds the units that the log does not say to be over. They take
 // no more rows.
 func (w *Worker) replay() error {
-	over := map[string]bool{}      // units
-	discarded := map[string]bool{} // table UIDs
-	err := w.wal.Replay(func(_ uint64, b []byte) error { return w.replayEnds(b, over, discarded) })
+	over := map[string]bool{}     // units
+	discarded := map[string]int{} // table UIDs -> number of the record that tells the last end
+	number := 0
+	err := w.wal.Replay(func(_ uint64, b []byte) error {
+		number++
+		return w.replayEnds(b, number, over, discarded)
+	})
 	if err != nil {
 		return err
 	}
 	units := map[string]*unit{}
+	number = 0
 	err = w.wal.Replay(func(segment uint64, b []byte) error {
+		number++
 		if len(b) == 0 || b[0] != entryRows {
 			return nil
 		}
@@ -27,7 +33,7 @@ func (w *Worker) replay() error {
 		if err != nil || over[e.unit] {
 			return err
 		}
-		return w.replayRows(segment, e, units, discarded)
+		return w.replayRows(segment, e, units, func(tableUID string) bool { return number < discarded[tableUID] })
 	})
 	if err != nil {
 		return err
@@ -36,14 +42,14 @@ func (w *Worker) replay() error {
 	return nil
 }
 
-func (w *Worker) replayEnds(b []byte, over, discarded map[string]bool) error {
+func (w *Worker) replayEnds(b []byte, number int, over map[string]bool, discarded map[string]int) error {
 	if len(b) == 0 {
 		return fault.New(fault.Internal, "an empty log record")
 	}
 	switch b[0] {
 	case entryRows:
 	case entryDiscarded:
-		discarded[string(b[1:])] = true
+		discarded[string(b[1:])] = number
 	case entryCommitted:
 		list, err := readCommittedEntry(b)
 		if err != nil {
@@ -63,12 +69,14 @@ func (w *Worker) replayEnds(b []byte, over, discarded map[string]bool) error {
 	return nil
 }
 
-func (w *Worker) replayRows(segment uint64, e loggedRows, units map[string]*unit, discarded map[string]bool) error {
+// replayRows adds rows to their unit, unless their table ended after them: one
+// that was dropped and restored is the same one, and has rows from after its end.
+func (w *Worker) replayRows(segment uint64, e loggedRows, units map[string]*unit, ended func(tableUID string) bool) error {
 	var req nodev1.AppendRequest
 	if err := proto.Unmarshal(e.request, &req); err != nil {
 		return fmt.Errorf("log record of unit %s: %w", e.unit, err)
 	}
-	if discarded[req.TableUid] || len(req.Records) == 0 {
+	if ended(req.TableUid) || len(req.Records) == 0 {
 		return nil
 	}
 	u := units[e.unit]

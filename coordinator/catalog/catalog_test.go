@@ -31,6 +31,10 @@ func TestMissedAndLost(t *testing.T) {
 		}
 		return all
 	}
+	fromTheBegin := func(all []meta.Change) []meta.Change {
+		all[len(all)-1].Base = meta.FirstVersion
+		return all
+	}
 	for _, c := range []struct {
 		name      string
 		seen, now string
@@ -45,6 +49,9 @@ func TestMissedAndLost(t *testing.T) {
 		{"another history", "1.2.0", "1.4.0", changes("create", "1.4.0", "1.1.0"), true, false},
 		{"nothing is left", "1.2.0", "1.0.0", nil, true, true},
 		{"something new after nothing was left", "1.2.0", "1.1.0", changes("create", "1.1.0"), true, true},
+		{"as much that is new after nothing was left", "1.2.3", "1.4.0", fromTheBegin(changes("create", "1.4.0", "1.3.0", "1.2.0", "1.1.0")), true, true},
+		{"all that ever was", "1.2.0", "1.3.0", fromTheBegin(changes("create", "1.3.0", "1.2.0", "1.1.0")), false, false},
+		{"all that was since a restore", "1.2.3", "1.3.0", fromTheBegin(changes("restore", "1.3.0", "1.2.0", "1.1.0")), true, false},
 		{"restored after nothing was left", "1.9.0", "1.3.0", changes("restore", "1.3.0", "1.2.0"), true, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -141,6 +148,20 @@ func TestDeletions(t *testing.T) {
 	}
 }
 
+// TestClock: who deletes by the clock must have the right time.
+func TestClock(t *testing.T) {
+	h := newHouse(t)
+	s := h.service(nil, Options{})
+	h.must(s.clock(t.Context(), time.Now().Add(1000*time.Hour))) // nobody tells
+	h.must(h.store.Heartbeat(t.Context(), meta.Node{ID: "n1", Address: "127.0.0.1:1", Started: time.Now()}))
+	for off, wrong := range map[time.Duration]bool{0: false, 50 * time.Minute: false, -50 * time.Minute: false, 25 * time.Hour: true, -25 * time.Hour: true} {
+		err := s.clock(t.Context(), time.Now().Add(off))
+		if wrong && fault.CodeOf(err) != fault.FailedPrecondition || !wrong && err != nil {
+			t.Errorf("%s: %v", off, err)
+		}
+	}
+}
+
 // TestExclusive: one restores at a time, and who lost the lock can do no harm.
 func TestExclusive(t *testing.T) {
 	h := newHouse(t)
@@ -205,22 +226,60 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestLeaderRefusesLostCatalog: a catalog behind its newest snapshot gets none.
+// TestLeaderRefusesLostCatalog: a catalog that does not come from its newest
+// snapshot gets none, also when somebody has made as many tables again.
 func TestLeaderRefusesLostCatalog(t *testing.T) {
 	h := newHouse(t)
 	h.create("alpha", meta.Config{})
+	_, err := h.store.Record(t.Context(), meta.NewChange(t.Context(), meta.ChangeRepair, "", "so that the version is no other catalog's"))
+	h.must(err)
 	s := h.service(nil, Options{})
-	_, err := s.Snapshot(t.Context(), nil)
+	_, err = s.Snapshot(t.Context(), nil)
 	h.must(err, s.usable(t.Context()))
+	h.create("later", meta.Config{})
+	h.must(s.usable(t.Context()))
 	h.lose()
 	s = h.service(nil, Options{})
-	if err := s.usable(t.Context()); fault.CodeOf(err) != fault.FailedPrecondition {
-		t.Error(err)
+	for _, name := range []string{"", "alpha", "beta", "gamma"} {
+		if name != "" {
+			h.create(name, meta.Config{})
+		}
+		if err := s.usable(t.Context()); fault.CodeOf(err) != fault.FailedPrecondition {
+			t.Errorf("with table %q: %v", name, err)
+		}
+		if made, err := s.Snapshot(t.Context(), nil); fault.CodeOf(err) != fault.FailedPrecondition {
+			t.Errorf("a snapshot with table %q: %+v %v", name, made, err)
+		}
+	}
+	good, err := s.find(t.Context(), "")
+	h.must(err)
+	key, err := s.safety(t.Context(), nil)
+	h.must(err)
+	if latest, err := s.find(t.Context(), ""); err != nil || latest != good || key == good || key == "" {
+		t.Errorf("%s takes the place of %s: %v", latest, good, err)
 	}
 	_, err = s.Restore(t.Context(), RestoreRequest{}, nil)
 	h.must(err, s.usable(t.Context()))
 	if got := h.table("alpha"); got.UID != "alpha-uid" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestSnapshotOfTheFuture: one that was made by a wrong clock does not stop
+// those that follow.
+func TestSnapshotOfTheFuture(t *testing.T) {
+	h := newHouse(t)
+	h.create("alpha", meta.Config{})
+	s := h.service(nil, Options{})
+	made, err := s.Snapshot(t.Context(), nil)
+	h.must(err)
+	body, err := h.objects.Get(t.Context(), made.Key, 0, -1)
+	h.must(err)
+	defer body.Close()
+	h.must(h.objects.Put(t.Context(), snapshot.Key(time.Now().Add(48*time.Hour), true), body, made.Size), h.objects.Delete(t.Context(), made.Key))
+	h.must(s.keepSnapshots(t.Context()))
+	if all, err := s.Snapshots(t.Context()); err != nil || len(all) != 2 {
+		t.Errorf("%v %v", all, err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"skein/internal/fault"
@@ -111,8 +112,9 @@ func (s *Service) do(ctx context.Context, j *job) {
 }
 
 // usable refuses, by FailedPrecondition, work on a catalog that was lost: one
-// that lies behind its newest snapshot. What such a catalog does not name is not
-// to be deleted, and a snapshot of it would take the place of a good one.
+// that lies behind its newest snapshot, or did not come from there. What such a
+// catalog does not name is not to be deleted, and a snapshot of it would take
+// the place of a good one.
 func (s *Service) usable(ctx context.Context) error {
 	if err := s.Lost(); err != nil {
 		return err
@@ -122,11 +124,15 @@ func (s *Service) usable(ctx context.Context) error {
 		return err
 	}
 	now, err := s.Catalog.CatalogVersion(ctx)
-	if err != nil || now.Compare(newest.Version) >= 0 {
+	if err != nil || now == newest.Version {
+		return err
+	}
+	changes, err := s.Catalog.History(ctx, historyLooked)
+	if err != nil || now.Compare(newest.Version) > 0 && lost(newest.Version, now, changes) == nil {
 		return err
 	}
 	return fault.Newf(fault.FailedPrecondition,
-		"the catalog has version %s and its newest snapshot %s: it was lost; run skein meta restore --latest --newer", now, newest.Version)
+		"the catalog has version %s and does not come from its newest snapshot, %s: it was lost; run skein meta restore --latest --newer", now, newest.Version)
 }
 
 // keepSnapshots makes a snapshot if the newest is old, and removes old ones.
@@ -135,7 +141,8 @@ func (s *Service) keepSnapshots(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !ok || time.Since(newest.At) >= s.o.SnapshotEvery*9/10 {
+	age := time.Since(newest.At) // negative by a clock that was wrong
+	if !ok || age < 0 || age >= s.o.SnapshotEvery*9/10 {
 		if _, err := s.Snapshot(ctx, nil); err != nil {
 			return err
 		}
@@ -194,6 +201,9 @@ func (s *Service) prune(ctx context.Context) error {
 // tidy takes days that have ended out of the index, and deletes the objects of
 // those that ended a while ago.
 func (s *Service) tidy(ctx context.Context) error {
+	if err := s.clock(ctx, time.Now()); err != nil {
+		return err
+	}
 	tables, err := s.Catalog.Tables(ctx)
 	if err != nil {
 		return err
@@ -213,4 +223,21 @@ func (s *Service) tidy(ctx context.Context) error {
 	}
 	errs = append(errs, s.exclusive(ctx, func(ctx context.Context) error { return s.deletions.work(ctx, s.Catalog, s.Log) }))
 	return errors.Join(errs...)
+}
+
+const clockOffMax = time.Hour // of a node that ends days and deletes objects
+
+// clock refuses, by FailedPrecondition, a clock that is far from the catalog's:
+// days that have not ended would leave the index, and be deleted.
+func (s *Service) clock(ctx context.Context, now time.Time) error {
+	nodes, err := s.Catalog.Nodes(ctx)
+	one := slices.IndexFunc(nodes, func(n meta.Node) bool { return !n.Left })
+	if err != nil || one < 0 {
+		return err
+	}
+	off := now.Sub(nodes[one].LastHeartbeat.Add(nodes[one].Age))
+	if off.Abs() <= clockOffMax {
+		return nil
+	}
+	return fault.Newf(fault.FailedPrecondition, "the clock of this node is %s off that of the catalog: set it; until then no days end and no objects are deleted", off.Round(time.Second))
 }

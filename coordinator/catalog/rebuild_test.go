@@ -193,6 +193,56 @@ func TestRestoreHalfWay(t *testing.T) {
 	}
 }
 
+// TestHalfRestoredIsStillLost: the snapshot that was restored half stays the one
+// to restore, and none is made of what there is.
+func TestHalfRestoredIsStillLost(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	for _, name := range []string{"alpha", "beta"} {
+		h.create(name, meta.Config{})
+		h.write(name, [2]string{"a", `{"n":1}`})
+	}
+	made, err := h.service(nil, Options{}).Snapshot(ctx, nil)
+	h.must(err)
+	h.lose()
+	half := &halfway{Store: h.store, table: "beta"}
+	s := h.service(half, Options{})
+	if _, err := s.Restore(ctx, RestoreRequest{}, nil); !errors.Is(err, errHalfway) {
+		t.Fatal(err)
+	}
+	if _, err := s.Snapshot(ctx, nil); fault.CodeOf(err) != fault.FailedPrecondition {
+		t.Errorf("a snapshot of half a catalog: %v", err)
+	}
+	half.table = ""
+	out, err := s.Restore(ctx, RestoreRequest{}, nil)
+	h.must(err, s.usable(ctx))
+	if out.Key != made.Key || len(h.listing("beta")) != 1 {
+		t.Errorf("%+v", out)
+	}
+}
+
+// TestNewerKeepsTables: a restore with what came after the snapshot keeps the
+// tables that were made after it; without, it drops them.
+func TestNewerKeepsTables(t *testing.T) {
+	h := newHouse(t)
+	s := h.service(nil, Options{})
+	h.create("alpha", meta.Config{})
+	made, err := s.Snapshot(t.Context(), nil)
+	h.must(err)
+	h.create("late", meta.Config{})
+	h.write("late", [2]string{"a", `{"n":1}`})
+	out, err := s.Restore(t.Context(), RestoreRequest{Snapshot: made.Key, Newer: true}, nil)
+	h.must(err)
+	if len(h.listing("late")) != 1 || len(out.Report.Tables) != 0 {
+		t.Errorf("%+v", out)
+	}
+	_, err = s.Restore(t.Context(), RestoreRequest{Snapshot: made.Key}, nil)
+	h.must(err)
+	if _, err := h.store.Table(t.Context(), "late"); !errors.Is(err, meta.ErrTableNotFound) {
+		t.Errorf("a table that the snapshot does not have: %v", err)
+	}
+}
+
 // TestRebuildLeavesOpenUnits: files of a unit that is open are its node's to
 // commit.
 func TestRebuildLeavesOpenUnits(t *testing.T) {

@@ -22,7 +22,7 @@ type RestoreRequest struct {
 	Snapshot string // a key, its last part, or a time in RFC 3339; the newest if empty
 	snapshot.Request
 	// Newer also adds the data files that were stored after the snapshot was
-	// made, as they tell of themselves.
+	// made, as they tell of themselves. Tables that were made after it stay.
 	Newer bool
 }
 
@@ -57,7 +57,7 @@ func (s *Service) after(ctx context.Context, dry bool) error {
 func (s *Service) restore(ctx context.Context, r RestoreRequest, out *Restored, tell report) (err error) {
 	o := snapshot.RestoreOptions{
 		Open: func(ctx context.Context) (io.ReadCloser, error) { return s.open(ctx, out.Key) },
-		Keep: s.keeper(r.DryRun, tell), Dir: s.o.Dir,
+		Keep: s.keeper(r.DryRun, tell), Dir: s.o.Dir, KeepTables: r.Newer,
 		Safety: func(ctx context.Context) (err error) {
 			out.Safety, err = s.safety(ctx, tell)
 			return err
@@ -70,7 +70,7 @@ func (s *Service) restore(ctx context.Context, r RestoreRequest, out *Restored, 
 	if r.Newer {
 		rebuild := RebuildRequest{Tables: r.Tables, Since: out.Report.At.Add(-newerMargin), DryRun: r.DryRun}
 		if out.Newer, err = s.rebuild(ctx, rebuild, tell); err != nil {
-			return fmt.Errorf("files newer than the snapshot: %w", err)
+			return fmt.Errorf("the snapshot is restored, but the index lacks files that are newer, run skein meta rebuild: %w", err)
 		}
 	}
 	if r.DryRun {
@@ -87,13 +87,21 @@ func (s *Service) restore(ctx context.Context, r RestoreRequest, out *Restored, 
 const flushWait = time.Minute
 
 // safety keeps the catalog as it is, with all rows in files as far as they can
-// be. One without a table is not kept: it would be the newest snapshot.
+// be. One without a table is not kept, and one that was lost comes before the
+// newest snapshot, which is still the one to restore.
 func (s *Service) safety(ctx context.Context, tell report) (key string, err error) {
 	tables, err := s.Catalog.Tables(ctx)
 	if err != nil || len(tables) == 0 {
 		return "", err
 	}
-	if s.Flush != nil && s.usable(ctx) == nil {
+	o := snapshot.Options{At: time.Now().UTC()}
+	usable := s.usable(ctx)
+	if newest, ok, err := s.newest(ctx); err != nil {
+		return "", err
+	} else if ok && usable != nil {
+		o.At = newest.At.Add(-time.Duration(1 + o.At.Nanosecond())) // a key of its own
+	}
+	if s.Flush != nil && usable == nil {
 		tell.tell("flushing rows", 0, 0)
 		limited, cancel := context.WithTimeout(ctx, flushWait)
 		defer cancel()
@@ -101,7 +109,7 @@ func (s *Service) safety(ctx context.Context, tell report) (key string, err erro
 			s.Log.Warn("rows that are in no file yet are not flushed before the restore", "error", err)
 		}
 	}
-	made, err := s.Snapshot(ctx, tell)
+	made, err := s.snapshot(ctx, o, tell)
 	return made.Key, err
 }
 

@@ -43,9 +43,21 @@ type Made struct {
 	snapshot.Summary
 }
 
-// Snapshot keeps a snapshot of the whole catalog.
+// Snapshot keeps a snapshot of the whole catalog. It refuses, by
+// FailedPrecondition, one that was lost: that would be the newest snapshot.
 func (s *Service) Snapshot(ctx context.Context, tell func(Progress)) (Made, error) {
-	o := snapshot.Options{Compress: !s.o.Plain, At: time.Now().UTC()}
+	now, err := s.Catalog.CatalogVersion(ctx)
+	if err == nil {
+		err = s.usable(ctx)
+	}
+	if err != nil {
+		return Made{}, err
+	}
+	return s.snapshot(ctx, snapshot.Options{At: time.Now().UTC(), Least: now}, tell)
+}
+
+func (s *Service) snapshot(ctx context.Context, o snapshot.Options, tell func(Progress)) (Made, error) {
+	o.Compress = !s.o.Plain
 	if s.Pool != nil {
 		o.Pool = s.Pool(ctx)
 	}

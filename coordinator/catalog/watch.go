@@ -113,11 +113,14 @@ func missed(seen, now meta.Semver, changes []meta.Change) bool {
 	return len(changes) == historyLooked || seen != meta.FirstVersion
 }
 
-// lost tells that a version lies before one that was seen, and no restore is
-// behind that.
+// lost tells that a catalog began anew since a version of it was seen, and no
+// restore is behind that: it lies before that version, or all its changes are
+// told and none led there.
 func lost(seen, now meta.Semver, changes []meta.Change) error {
 	known := func(c meta.Change) bool { return c.Kind == meta.ChangeRestore || c.Version == seen }
-	if now.Compare(seen) >= 0 || slices.ContainsFunc(changes, known) {
+	whole := len(changes) > 0 && changes[len(changes)-1].Base == meta.FirstVersion
+	before := now.Compare(seen) < 0
+	if seen == meta.FirstVersion || !before && !whole || slices.ContainsFunc(changes, known) {
 		return nil
 	}
 	return fault.Newf(fault.FailedPrecondition,

@@ -142,6 +142,34 @@ func TestExecOver(t *testing.T) {
 	}
 }
 
+// TestExecOverExportsTheSchemaOnce: DuckDB asks for a view's schema several
+// times and frees none of what it is given, which is C's memory.
+func TestExecOverExportsTheSchemaOnce(t *testing.T) {
+	c := open(t)
+	r := &toldSchemas{Reader: abc(5000)}
+	defer r.Close()
+	if _, err := c.ExecOver(t.Context(), r, func(view string) string { return "CREATE TEMP TABLE t AS SELECT * FROM " + view }); err != nil {
+		t.Fatal(err)
+	}
+	if r.times != 1 {
+		t.Errorf("the schema was exported %d times", r.times)
+	}
+	if got, err := c.Strings(t.Context(), someColumns); err != nil || fmt.Sprint(got) != "[[4000 4999000]]" {
+		t.Errorf("got %v: %v", got, err)
+	}
+}
+
+// toldSchemas counts how often its schema was asked for.
+type toldSchemas struct {
+	batch.Reader
+	times int
+}
+
+func (r *toldSchemas) Schema() *arrow.Schema {
+	r.times++
+	return r.Reader.Schema()
+}
+
 // cut fails after its first batch.
 type cut struct {
 	batch.Reader

@@ -6,15 +6,12 @@ import (
 	"context"
 	"errors"
 	"io"
-	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/cdata"
 	bind "github.com/duckdb/duckdb-go-bindings"
 
 	"skein/internal/batch"
@@ -34,14 +31,9 @@ func (c *Conn) ExecOver(ctx context.Context, r batch.Reader, sql func(view strin
 	in := &recordReader{ctx: ctx, in: r}
 	in.uses.Store(1)
 	defer in.Release()
-	// DuckDB keeps the address until the view is gone.
-	stream := new(cdata.CArrowArrayStream)
-	var pin runtime.Pinner
-	pin.Pin(stream)
-	defer pin.Unpin()
-	cdata.ExportRecordReader(in, stream)
-	defer cdata.ReleaseCArrowArrayStream(stream)
-	if bind.ArrowScan(c.conn, view, bind.ArrowStream{Ptr: unsafe.Pointer(stream)}) != bind.StateSuccess {
+	rows := lend(in)
+	defer rows.free() // DuckDB keeps the address until the view is gone
+	if bind.ArrowScan(c.conn, view, rows.stream()) != bind.StateSuccess {
 		return 0, fault.Newf(fault.Unimplemented, "DuckDB does not read the Arrow schema %s", r.Schema())
 	}
 	n, err := c.execOnce(ctx, sql(view))

@@ -197,6 +197,9 @@ func (r *run) settleOrphans(ctx context.Context) error {
 	if err := r.wait(ctx, suspects); err != nil {
 		return err
 	}
+	if err := r.still(ctx); err != nil {
+		return err
+	}
 	suspects = slices.DeleteFunc(suspects, r.skipWaiting)
 	verdicts := make([]*verdict, len(suspects))
 	for i, s := range suspects {
@@ -205,6 +208,19 @@ func (r *run) settleOrphans(ctx context.Context) error {
 			What: "no index names it; it was stored at " + meta.FormatTime(s.main.Modified)}}
 	}
 	return r.mend(ctx, nil, verdicts)
+}
+
+// still refuses, by FailedPrecondition, a catalog that was lost since the repair
+// began: what it does not name is no orphan.
+func (r *run) still(ctx context.Context) error {
+	if r.version.IsZero() {
+		return nil
+	}
+	now, err := r.Catalog.CatalogVersion(ctx)
+	if err == nil && now.Compare(r.version) < 0 {
+		err = fault.Newf(fault.FailedPrecondition, "the catalog has version %s and had %s: it was lost meanwhile, restore it before its objects are looked at", now, r.version)
+	}
+	return err
 }
 
 // notIndexed leaves out the objects that an index names now, or a unit that is

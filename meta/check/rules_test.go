@@ -11,9 +11,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/oklog/ulid/v2"
 
+	"skein/coordinator/repair"
 	"skein/internal/fault"
 	"skein/meta"
 	"skein/meta/check"
+	"skein/meta/redismeta"
 	"skein/objstore/transfer"
 )
 
@@ -170,6 +172,38 @@ func TestNotOrphans(t *testing.T) {
 	keys := h.keys(h.main, check.QuarantinePrefix+time.Now().UTC().Format(time.DateOnly))
 	if len(keys) != 4 { // with their notes
 		t.Error(keys)
+	}
+}
+
+// flushed loses everything when the first index is read, and somebody makes the
+// table again.
+type flushed struct {
+	*redismeta.Store
+	h    *house
+	once sync.Once
+}
+
+func (f *flushed) ReadImage(ctx context.Context, table string, use func(meta.Image) error) error {
+	f.once.Do(func() {
+		f.h.must(f.h.redis.FlushAll(ctx).Err())
+		f.h.create(table, false)
+	})
+	return f.Store.ReadImage(ctx, table, use)
+}
+
+// TestCatalogIsLostDuringRepair: files of a catalog that is lost while it is
+// repaired are no orphans.
+func TestCatalogIsLostDuringRepair(t *testing.T) {
+	h := newHouse(t)
+	files := h.fill("users")
+	h.checks = repair.New(repair.Deps{Catalog: &flushed{Store: h.catalog, h: h}, Primary: h.main})
+	if r, err := h.checks.Run(t.Context(), repairing()); fault.CodeOf(err) != fault.FailedPrecondition {
+		t.Errorf("%v %v", r.Findings, err)
+	}
+	for _, f := range files {
+		if _, err := h.main.Stat(t.Context(), f.Path); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

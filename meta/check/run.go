@@ -51,7 +51,8 @@ type run struct {
 	Deps
 	o       Options
 	journal journal
-	orphans []*subject // to look at again
+	orphans []*subject  // to look at again
+	version meta.Semver // of the catalog when a repair began; zero if nothing is repaired
 
 	asideMu sync.Mutex
 	aside   []string // days of the quarantine; nil: not asked for yet
@@ -95,7 +96,12 @@ func (r *run) unread(ctx context.Context, key string, err error) error {
 	return nil
 }
 
-func (r *run) all(ctx context.Context) error {
+func (r *run) all(ctx context.Context) (err error) {
+	if r.o.Policy.Changes() && !r.o.DryRun {
+		if r.version, err = r.Catalog.CatalogVersion(ctx); err != nil {
+			return err
+		}
+	}
 	tables, err := r.Catalog.Tables(ctx)
 	if err != nil {
 		return err

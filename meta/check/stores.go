@@ -17,6 +17,7 @@ type Catalog interface {
 	Nodes(ctx context.Context) ([]meta.Node, error)
 	Ring(ctx context.Context) (meta.Ring, error)
 	History(ctx context.Context, limit int) ([]meta.Change, error)
+	CatalogVersion(ctx context.Context) (meta.Semver, error)
 
 	SetRing(ctx context.Context, r meta.Ring) error
 	StageFiles(ctx context.Context, table, stage string, files []meta.File) error

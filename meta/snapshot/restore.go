@@ -44,12 +44,15 @@ type RestoreOptions struct {
 	Safety func(ctx context.Context) error
 	// Keep returns those of the files whose objects exist; nil keeps all.
 	Keep func(ctx context.Context, table string, files []meta.File) ([]meta.File, error)
-	Dir  string // for temporary files; that of the system if empty
+	// KeepTables lets tables stay that the snapshot does not have.
+	KeepTables bool
+	Dir        string // for temporary files; that of the system if empty
 }
 
 // Restore puts a snapshot, or a part of it, in the place of what the catalog
 // has. The report is of what was done, also if there is an error. A restore of
-// all tables drops those that the snapshot does not have, at its end.
+// all tables drops those that the snapshot does not have, at its end, unless
+// KeepTables is set.
 func Restore(ctx context.Context, s meta.Store, r Request, o RestoreOptions) (Report, error) {
 	run, err := newRestore(s, r, o)
 	if err != nil {
@@ -64,12 +67,12 @@ func Restore(ctx context.Context, s meta.Store, r Request, o RestoreOptions) (Re
 		}
 	}
 	if err := run.tables(ctx); err != nil {
-		return run.report, errors.Join(err, run.note(ctx, "stopped half way"))
+		return run.report, errors.Join(err, run.note(ctx, "stopped half way", meta.Semver{}))
 	}
 	if err := run.dropOthers(ctx); err != nil {
-		return run.report, errors.Join(err, run.note(ctx, "stopped half way"))
+		return run.report, errors.Join(err, run.note(ctx, "stopped half way", meta.Semver{}))
 	}
-	return run.report, run.note(ctx, "done")
+	return run.report, run.note(ctx, "done", run.report.Version)
 }
 
 // restore is one run.
@@ -166,7 +169,7 @@ func (r *restore) tables(ctx context.Context) error {
 
 // dropOthers drops the tables that a whole snapshot does not have.
 func (r *restore) dropOthers(ctx context.Context) error {
-	if len(r.request.Tables) > 0 || len(r.patterns) > 0 || r.request.Missing {
+	if len(r.request.Tables) > 0 || len(r.patterns) > 0 || r.request.Missing || r.options.KeepTables {
 		return nil
 	}
 	all, err := r.store.Tables(ctx)
@@ -188,16 +191,21 @@ func (r *restore) dropOthers(ctx context.Context) error {
 	return nil
 }
 
-// note tells the history of the restore, and raises the version beyond that of
-// the snapshot.
-func (r *restore) note(ctx context.Context, how string) error {
+// note tells the history of the restore. It raises the version beyond floor,
+// which is the snapshot's once all of that is there: until then a catalog that
+// was lost still lies behind it.
+func (r *restore) note(ctx context.Context, how string, floor meta.Semver) error {
 	if r.request.DryRun {
 		return nil
 	}
 	ctx = context.WithoutCancel(ctx)
 	what := fmt.Sprintf("%s: snapshot of %s, version %s, %d tables changed", how, r.report.At.Format(time.RFC3339), r.report.Version, len(r.report.Tables))
-	change := meta.NewChange(ctx, meta.ChangeRestore, "", what)
-	change.Version = r.report.Version
+	kind := meta.ChangeRestore
+	if floor.IsZero() {
+		kind = meta.ChangeRepair // its tables tell of it themselves
+	}
+	change := meta.NewChange(ctx, kind, "", what)
+	change.Version = floor
 	recorded, err := r.store.Record(meta.BasedOn(ctx, meta.Semver{}), change)
 	r.report.After = recorded.Version
 	if err != nil {

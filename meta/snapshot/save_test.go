@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"skein/internal/fault"
+	"skein/meta"
 	"skein/meta/boltmeta"
 	"skein/meta/snapshot"
 )
@@ -50,6 +52,47 @@ func TestSave(t *testing.T) {
 	}
 	if _, _, err := snapshot.Save(t.Context(), objects{}, filepath.Join(dir, "none"), s, snapshot.Options{}); err == nil {
 		t.Error("a directory that is not there is taken")
+	}
+}
+
+// vanishing loses everything once its tables are told.
+type vanishing struct {
+	meta.Store
+	gone bool
+}
+
+func (v *vanishing) Tables(ctx context.Context) ([]meta.Table, error) {
+	all, err := v.Store.Tables(ctx)
+	v.gone = true
+	return all, err
+}
+
+func (v *vanishing) ReadImage(context.Context, string, func(meta.Image) error) error {
+	return meta.ErrTableNotFound
+}
+
+func (v *vanishing) CatalogVersion(ctx context.Context) (meta.Semver, error) {
+	if v.gone {
+		return meta.FirstVersion, nil
+	}
+	return v.Store.CatalogVersion(ctx)
+}
+
+// TestSaveWhileLost: there is no snapshot of what is left of a catalog that is
+// lost while it is read, or just before.
+func TestSaveWhileLost(t *testing.T) {
+	s, err := boltmeta.Open(filepath.Join(t.TempDir(), "catalog"), boltmeta.Options{})
+	must(t, err)
+	defer s.Close()
+	fill(t, s)
+	had, err := s.CatalogVersion(t.Context())
+	must(t, err)
+	for _, v := range []*vanishing{{Store: s}, {Store: s, gone: true}} {
+		store := objects{}
+		_, _, err := snapshot.Save(t.Context(), store, t.TempDir(), v, snapshot.Options{Least: had})
+		if fault.CodeOf(err) != fault.FailedPrecondition || len(store) != 0 {
+			t.Errorf("%v, %d objects", err, len(store))
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"skein/internal/fault"
 	"skein/meta"
 	"skein/meta/internal/evolution"
 )
@@ -36,6 +37,7 @@ type Options struct {
 	History  int                          // changes that are kept; 1,000 if zero
 	Pool     map[string]map[string]string // state of the pools, such as pool:redis:status
 	At       time.Time                    // now if zero
+	Least    meta.Semver                  // that the catalog's version must be; any if zero
 }
 
 // Write writes a snapshot of the catalog. On error, what was written is of no
@@ -84,6 +86,9 @@ func write(ctx context.Context, w io.Writer, counted *counter, s Source, o Optio
 	out.members(h)
 	out.text(",\n\"tables\":[")
 	totals, err := tables(ctx, out, s)
+	if err == nil {
+		err = grown(ctx, s, h.Version, o.Least)
+	}
 	if err != nil {
 		return Summary{}, err
 	}
@@ -91,6 +96,21 @@ func write(ctx context.Context, w io.Writer, counted *counter, s Source, o Optio
 	out.json(totals)
 	sum, err := out.finish()
 	return Summary{Version: h.Version, At: h.At, Totals: totals, Checksum: sum, Size: counted.n}, err
+}
+
+// grown refuses, by FailedPrecondition, a catalog whose version lies before one
+// of those: it was lost while it was read.
+func grown(ctx context.Context, s Source, versions ...meta.Semver) error {
+	now, err := s.CatalogVersion(ctx)
+	if err != nil {
+		return err
+	}
+	for _, v := range versions {
+		if now.Compare(v) < 0 {
+			return fault.Newf(fault.FailedPrecondition, "the catalog has version %s and had %s: it was lost meanwhile, there is no snapshot of it", now, v)
+		}
+	}
+	return nil
 }
 
 func header(ctx context.Context, s Source, o Options) (h Header, err error) {

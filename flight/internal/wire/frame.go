@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"runtime"
 	"sync/atomic"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -29,6 +30,9 @@ type frame struct {
 	sent    bool
 	whole   *arrowflight.FlightData
 	unfreed atomic.Int64
+	// forgotten releases the record of a frame that gRPC never frees: it drops
+	// what waits for a client whose connection breaks.
+	forgotten runtime.Cleanup
 }
 
 // newFrame takes a payload's header and body. What the payload holds beside
@@ -44,6 +48,7 @@ func newFrame(p *ipc.Payload, record arrow.RecordBatch) (*frame, error) {
 	if record != nil {
 		record.Retain()
 		f.record = record
+		f.forgotten = runtime.AddCleanup(f, arrow.RecordBatch.Release, record)
 	}
 	return f, nil
 }
@@ -96,6 +101,7 @@ func (f *frame) Put(*[]byte) {
 
 func (f *frame) release() {
 	if f.record != nil {
+		f.forgotten.Stop()
 		f.record.Release()
 		f.record = nil
 	}

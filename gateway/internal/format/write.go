@@ -14,8 +14,8 @@ import (
 // Writer writes the batches of one result.
 type Writer interface {
 	render.Writer
-	// Fail ends the rows where an error stopped them, in place of Close. It
-	// returns false if the format cannot tell.
+	// Fail ends the rows where an error stopped them, in place of Close, and
+	// frees what the Writer keeps. It returns false if the format cannot tell.
 	Fail(body []byte) bool
 }
 
@@ -28,7 +28,8 @@ func NewWriter(f Format, w io.Writer, schema *arrow.Schema) Writer {
 	case CSV:
 		return silent{render.NewCSV(w, schema)}
 	case Arrow:
-		return silent{stream{ipc.NewWriter(w, ipc.WithSchema(schema))}}
+		to := &outlet{w}
+		return stream{ipc.NewWriter(to, ipc.WithSchema(schema)), to}
 	}
 	return &grid{w: w, schema: schema}
 }
@@ -38,11 +39,24 @@ type silent struct{ render.Writer }
 
 func (silent) Fail([]byte) bool { return false }
 
-// stream is the Arrow IPC stream format.
-type stream struct{ w *ipc.Writer }
+// stream is the Arrow IPC stream format. It has no place for an error.
+type stream struct {
+	w  *ipc.Writer
+	to *outlet
+}
+
+type outlet struct{ io.Writer }
 
 func (s stream) Write(b arrow.RecordBatch) error { return s.w.Write(b) }
 func (s stream) Close() error                    { return s.w.Close() }
+
+// Fail frees the dictionaries of the last batch, which the writer keeps, but
+// writes no end of the rows.
+func (s stream) Fail([]byte) bool {
+	s.to.Writer = io.Discard
+	_ = s.w.Close()
+	return false
+}
 
 const gridBytes = 64 << 10 // gathered before a write
 
