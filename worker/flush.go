@@ -99,11 +99,7 @@ func (w *Worker) flushOnce(ctx context.Context, u *unit) error {
 	}
 	switch {
 	case errors.Is(err, meta.ErrTableNotFound):
-		if err := w.endIfDropped(ctx, t); err != nil {
-			return err
-		}
-		w.deleteFiles(ctx, u.files)
-		return nil
+		return w.endIfDropped(ctx, t, u.files...)
 	case err != nil:
 		return fmt.Errorf("commit: %w", err)
 	}

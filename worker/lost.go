@@ -18,9 +18,10 @@ var errLostTable = fault.New(fault.FailedPrecondition,
 	"the catalog does not know the table and tells of no drop, it was lost or restored: the rows stay in the log until skein meta restore or skein meta rebuild brings the table back, or it is made and dropped")
 
 // endIfDropped forgets a table that the catalog does not have any more because
-// it was dropped, and returns nil. A catalog that was lost tells of no drop in
-// its history: then the rows are kept, and the error is errLostTable.
-func (w *Worker) endIfDropped(ctx context.Context, t *table) error {
+// it was dropped, deletes the files that were to be in it, and returns nil. A
+// catalog that was lost tells of no drop in its history: then the rows are
+// kept, and the error is errLostTable.
+func (w *Worker) endIfDropped(ctx context.Context, t *table, files ...meta.File) error {
 	changes, err := w.meta.History(ctx, meta.HistoryMax)
 	if err != nil {
 		return fmt.Errorf("history of the catalog: %w", err)
@@ -28,6 +29,7 @@ func (w *Worker) endIfDropped(ctx context.Context, t *table) error {
 	if !dropped(changes, t.name) {
 		return fmt.Errorf("table %s: %w", t.name, errLostTable)
 	}
+	w.deleteFiles(ctx, files)
 	w.drop(t)
 	return nil
 }
