@@ -43,7 +43,7 @@ type Options struct {
 	CAFile   string // PEM; the system's roots if empty
 
 	Suites       []string      // tpch and writes, which measure a running server, if empty
-	DataDir      string        // TPC-H in Parquet: DIR/TABLE.parquet or DIR/TABLE/*.parquet; needed by all but writes
+	DataDir      string        // TPC-H in Parquet: DIR/TABLE.parquet or DIR/TABLE/**/*.parquet; needed by all but writes
 	Load         string        // LoadAuto if empty
 	Queries      []int         // of TPC-H, from 1; all if empty
 	Runs         int           // measured runs of a query, after one warm-up; 3 if zero

@@ -16,7 +16,8 @@ import (
 const partsMax = 100_000
 
 // Files finds the Parquet files of every table in a directory: TABLE.parquet,
-// or the parts TABLE/*.parquet in the order of their numbers. The paths are
+// or the parts TABLE/**/*.parquet in the order of their numbers, so that it may
+// be the objects directory of a server of one node. The paths are
 // absolute, free of symbolic links. A table without files is NotFound.
 func Files(dir string) (map[string][]string, error) {
 	info, err := os.Stat(dir)
@@ -63,17 +64,17 @@ func tableFiles(dir, table string) ([]string, error) {
 	return parts, nil
 }
 
-// partFiles lists a directory's Parquet files; none if it is missing.
+// partFiles lists the Parquet files below a directory; none if it is missing.
 func partFiles(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
+	var parts []string
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() && filepath.Ext(path) == ".parquet" {
+			parts = append(parts, path)
+		}
+		return err
+	})
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.Newf(fault.InvalidArgument, "data directory: %w", err)
-	}
-	var parts []string
-	for _, e := range entries {
-		if !e.IsDir() && filepath.Ext(e.Name()) == ".parquet" {
-			parts = append(parts, filepath.Join(dir, e.Name()))
-		}
 	}
 	slices.SortFunc(parts, byPart)
 	return parts, nil

@@ -149,7 +149,7 @@ func wholeExcept(table string) (names []string) {
 }
 
 func TestFiles(t *testing.T) {
-	dir := put(t, append(wholeExcept("lineitem"), "lineitem/lineitem.10.parquet", "lineitem/lineitem.2.parquet", "lineitem/notes.txt", "README")...)
+	dir := put(t, append(wholeExcept("lineitem"), "lineitem/_/2026-01-01/lineitem.10.parquet", "lineitem/lineitem.2.parquet", "lineitem/notes.txt", "README")...)
 	files, err := Files(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +158,7 @@ func TestFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{filepath.Join(real, "lineitem", "lineitem.2.parquet"), filepath.Join(real, "lineitem", "lineitem.10.parquet")}
+	want := []string{filepath.Join(real, "lineitem", "lineitem.2.parquet"), filepath.Join(real, "lineitem", "_", "2026-01-01", "lineitem.10.parquet")}
 	if got := files["lineitem"]; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

@@ -12,7 +12,7 @@ import (
 
 type benchCmd struct {
 	Suite        []string      `arg:"" optional:"" help:"What to run: tpch, writes, plan, divide, stream, links, backup, catalog; the first two if none is named." enum:"tpch,writes,plan,divide,stream,links,backup,catalog"`
-	Data         string        `help:"Directory of TPC-H Parquet files: TABLE.parquet or TABLE/*.parquet, as tpchgen-cli parquet makes them. Needed by all but writes, backup and catalog." type:"path" env:"SKEIN_BENCH_DATA" placeholder:"DIR"`
+	Data         string        `help:"Directory of TPC-H Parquet files: TABLE.parquet or TABLE/**/*.parquet, as tpchgen-cli parquet makes them; with --load=never also the objects directory of a server of one node, so that DuckDB reads the same files. Needed by all but writes, backup and catalog." type:"path" env:"SKEIN_BENCH_DATA" placeholder:"DIR"`
 	Load         string        `help:"TPC-H tables on the server: auto loads missing ones, replace also those of another size, never none." enum:"auto,replace,never" default:"auto" placeholder:"MODE"`
 	Queries      []int         `help:"TPC-H queries, by number; all if not given." placeholder:"N"`
 	Runs         int           `help:"Measured runs of each query, after a warm-up." default:"3"`

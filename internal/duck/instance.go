@@ -77,8 +77,9 @@ func (i *instance) lockDown(dirs []string) error {
 	}
 	for _, sql := range []string{
 		"SET GLOBAL TimeZone='UTC'",
-		"SET GLOBAL parquet_metadata_cache=true", // files never change
-		"SET GLOBAL errors_as_json=true",         // with the place in the statement
+		"SET GLOBAL parquet_metadata_cache=true", // files never change:
+		"SET GLOBAL validate_external_file_cache='NO_VALIDATION'",
+		"SET GLOBAL errors_as_json=true", // with the place in the statement
 		"SET GLOBAL allowed_directories=[" + strings.Join(quoted, ",") + "]",
 		"SET GLOBAL enable_external_access=false",
 		"SET GLOBAL lock_configuration=true",
