@@ -37,7 +37,7 @@ func pairOf(t testing.TB, first *realtest.MinIOServer, nodes int, flags ...strin
 	t.Helper()
 	p := &pair{Catalog: realtest.StartRedis(t), Main: first, Spare: realtest.StartMinIO(t)}
 	p.main, p.another = storeClient(t, p.Main), storeClient(t, p.Spare)
-	p.cluster = &cluster{t: t, Redis: redis.NewClient(&redis.Options{Addr: p.Catalog.Addr}),
+	p.cluster = &cluster{t: t, Redis: redis.NewClient(&redis.Options{Addr: p.Catalog.Addr}), Store: p.Main,
 		flags: append(flags, "--redis", "redis://"+p.Catalog.Addr+"/0", "--s3", p.Main.Endpoint, "--s3-access-key", p.Main.AccessKey,
 			"--s3-backup", p.Spare.Endpoint, "--s3-backup-access-key", p.Spare.AccessKey),
 		env: []string{"SKEIN_S3_SECRET_KEY=" + p.Main.SecretKey, "SKEIN_S3_BACKUP_SECRET_KEY=" + p.Spare.SecretKey}}

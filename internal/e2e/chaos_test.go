@@ -36,10 +36,11 @@ var chaosErrors = []codes.Code{codes.Unavailable, codes.ResourceExhausted, codes
 
 // TestChaos asks TPC-H's queries of three nodes while one after the other is
 // killed, or stopped for a while as by a long pause of its machine, and comes
-// back. No answer may be wrong or short.
+// back, and while other statements have mishaps of their own. No answer may be
+// wrong or short.
 func TestChaos(t *testing.T) {
 	t.Parallel()
-	c := startCluster(t, 3)
+	c := startCluster(t, 3, "--query-memory", mishapsMemory)
 	loadTPCH(t, c.Nodes...)
 	x := &chaos{t: t, cluster: c, right: map[string]answer.Answer{}, errors: map[codes.Code]int{}, failing: -1}
 	want := expected(t)
@@ -61,10 +62,13 @@ func TestChaos(t *testing.T) {
 	for range chaosClients {
 		asking.Go(func() { x.ask(ctx) })
 	}
+	m := &mishaps{chaos: x, store: storeClient(t, c.Store), ended: map[string]int{}}
+	asking.Go(func() { m.happen(ctx) })
 	x.strike(time.Now().Add(wait))
 	stop()
 	asking.Wait()
 	x.report()
+	m.report()
 	for i, n := range c.Nodes {
 		waitFor(t, time.Minute, n.ID+" answers", func() (bool, string) {
 			err := x.one(t.Context(), tpch.Queries()[4], i)
@@ -145,11 +149,8 @@ func (n *node) signal(t testing.TB, s syscall.Signal) {
 func (x *chaos) ask(ctx context.Context) {
 	queries := tpch.Queries()
 	for ctx.Err() == nil {
-		node := rand.IntN(len(x.clients))
-		x.mu.Lock()
-		living := node != x.failing
-		x.mu.Unlock()
-		if !living {
+		node := x.living()
+		if node < 0 {
 			continue
 		}
 		q := queries[int(x.asked.Add(1))%len(queries)]
@@ -157,6 +158,17 @@ func (x *chaos) ask(ctx context.Context) {
 		err := x.one(x.t.Context(), q, node) // not cut off at the end
 		x.note(q, node, began, err)
 	}
+}
+
+// living is any node, or negative if it is the one that fails now.
+func (x *chaos) living() int {
+	node := rand.IntN(len(x.clients))
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if node == x.failing {
+		return -1
+	}
+	return node
 }
 
 // wrongAnswer is an answer that differs from DuckDB's.

@@ -15,6 +15,7 @@ import (
 type cluster struct {
 	t     testing.TB
 	Redis *redis.Client
+	Store *realtest.MinIOServer
 	Nodes []*node
 	flags []string
 	env   []string
@@ -25,10 +26,10 @@ type cluster struct {
 func startCluster(t testing.TB, nodes int, flags ...string) *cluster {
 	t.Helper()
 	server := realtest.StartRedis(t)
-	endpoint, accessKey, secretKey := realtest.MinIO(t)
-	c := &cluster{t: t, Redis: redis.NewClient(&redis.Options{Addr: server.Addr}),
-		flags: append(flags, "--redis", "redis://"+server.Addr+"/0", "--s3", endpoint, "--s3-access-key", accessKey),
-		env:   []string{"SKEIN_S3_SECRET_KEY=" + secretKey}}
+	store := realtest.StartMinIO(t)
+	c := &cluster{t: t, Redis: redis.NewClient(&redis.Options{Addr: server.Addr}), Store: store,
+		flags: append(flags, "--redis", "redis://"+server.Addr+"/0", "--s3", store.Endpoint, "--s3-access-key", store.AccessKey),
+		env:   []string{"SKEIN_S3_SECRET_KEY=" + store.SecretKey}}
 	t.Cleanup(func() { c.Redis.Close() })
 	for range nodes {
 		c.add()
