@@ -46,7 +46,7 @@ const fragmentTries = 3
 
 // message is the fragment as its worker gets it.
 func (e *execution) message(f *fragment, number int) (*nodev1.Fragment, error) {
-	m := &nodev1.Fragment{QueryId: e.id, Stage: int32(f.stage.ID), Number: int32(f.number), Attempt: int32(number), Sql: f.stage.SQL, Bounds: f.stage.Bounds}
+	m := &nodev1.Fragment{QueryId: e.id, Stage: int32(f.stage.ID), Number: int32(f.number), Attempt: int32(number), Sql: f.stage.SQL, Bounds: f.stage.Bounds, Apart: f.stage.Apart}
 	for _, t := range f.stage.Tables {
 		s := f.scan(t, e.views[t.Table])
 		s.View = t.View

@@ -365,12 +365,12 @@ func (v *tableView) scan(files []planner.File) *nodev1.TableScan {
 		if wanted.At < len(v.files) {
 			f := v.files[wanted.At]
 			g := group(f.SchemaVersion)
-			g.Splits = append(g.Splits, &nodev1.Split{Path: f.Path, Size: f.Bytes})
+			g.Splits = append(g.Splits, &nodev1.Split{Path: f.Path, Size: f.Bytes, Rows: f.Rows})
 			continue
 		}
 		h := v.hot[wanted.At-len(v.files)]
 		g := group(int(h.unit.SchemaVersion))
-		g.Splits = append(g.Splits, &nodev1.Split{Size: h.unit.Bytes, Hot: &nodev1.HotSplit{
+		g.Splits = append(g.Splits, &nodev1.Split{Size: h.unit.Bytes, Rows: h.unit.Rows, Hot: &nodev1.HotSplit{
 			NodeId: h.node.ID, Address: h.node.Address, TableUid: v.UID, Unit: h.unit.Unit, Rows: h.unit.Rows}})
 	}
 	for version := range v.Schemas {

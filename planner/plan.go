@@ -198,7 +198,7 @@ func (q *Query) unsteady(f Functions) string {
 // scan gives every worker its share of the only table's files.
 func (p *Plan) scan(workers []string) {
 	t := p.Tables[0]
-	s := &Stage{Kind: Split, SQL: p.SQL, Follow: -1, Tables: []StageTable{{View: t.Table, Table: t.Table, Files: t.Kept, Split: true}}}
+	s := &Stage{Kind: Split, SQL: p.SQL, Follow: -1, Apart: true, Tables: []StageTable{{View: t.Table, Table: t.Table, Files: t.Kept, Split: true}}}
 	s.share(workers)
 	p.Stages = []*Stage{s}
 }

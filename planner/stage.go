@@ -27,6 +27,7 @@ type Stage struct {
 	Follow    int         // of Follow: the stage
 	Worker    string      // of One: which should run it
 	Fragments []Fragment  // of Split: who reads which files; of Ranged: who has which part
+	Apart     bool        // of Split: a fragment's rows are those of its files one by one, in any order
 	Cuts      []string    // of Ranged: SQL of the keys at which the parts after the first begin
 
 	columns []Column

@@ -47,6 +47,9 @@ func NewRunner(db *duck.DB, source Source) *Runner { return &Runner{db: db, sour
 func (r *Runner) Run(ctx context.Context, f *nodev1.Fragment) (batch.Reader, error) {
 	h, err := r.holds.get(f.GetQueryId())
 	if err != nil {
+		if s, err := r.pourFragment(ctx, f); s != nil || err != nil {
+			return s, err
+		}
 		return orNil(r.run(ctx, nil, f))
 	}
 	return h.reader(ctx, func(ctx context.Context) (*running, error) { return r.run(ctx, h, f) })

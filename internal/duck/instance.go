@@ -22,7 +22,8 @@ type instance struct {
 	users  atomic.Int64 // connections, and the DB whose current one it is
 	lost   chan struct{}
 	losing sync.Once
-	memory recycler     // of the batches that streams make
+	memory recycler // of the batches that streams make
+	sinks  sinks
 	views  atomic.Int64 // that ExecOver has made
 }
 
@@ -88,7 +89,7 @@ func (i *instance) lockDown(dirs []string) error {
 			return fmt.Errorf("duckdb: %s: %w", sql, err)
 		}
 	}
-	return nil
+	return i.sinks.register(c.conn)
 }
 
 func (i *instance) connect() (*Conn, error) {
@@ -104,6 +105,7 @@ func (i *instance) connect() (*Conn, error) {
 func (i *instance) drop() {
 	if i.users.Add(-1) == 0 {
 		bind.Close(&i.db)
+		i.sinks.free()
 	}
 }
 

@@ -16,14 +16,6 @@ import (
 	"skein/internal/fault"
 )
 
-// batchRows is how many rows a batch is filled up to. DuckDB's own chunks have
-// 2,048, which halves the speed of Flight.
-const batchRows = 16 * 1024
-
-// batchBytes closes a batch early, so that encoded messages stay well below
-// the 16 MiB that clients accept.
-const batchBytes = 8 << 20
-
 // Stream is a running query. It implements batch.Reader.
 type Stream struct {
 	p       *Prepared
@@ -119,33 +111,26 @@ func (s *Stream) Next(ctx context.Context) (b arrow.RecordBatch, err error) {
 
 // gathered copies the next chunks into one batch.
 func (s *Stream) gathered(ctx context.Context) (arrow.RecordBatch, error) {
-	var chunks []bind.DataChunk
-	defer func() {
-		for i := range chunks {
-			bind.DestroyDataChunk(&chunks[i])
-		}
-	}()
-	rows, bytes := 0, int64(0)
-	for !s.done && rows < batchRows && bytes < batchBytes {
+	f := newFilling(&s.p.c.instance.memory, s.out, s.columns)
+	for !s.done && !f.full() {
 		chunk, err := s.fetch(ctx)
 		if errors.Is(err, io.EOF) {
 			s.done = true
 			break
 		}
+		if err == nil {
+			err = f.add(chunk, 0)
+			bind.DestroyDataChunk(&chunk)
+		}
 		if err != nil {
+			f.release()
 			return nil, err
 		}
-		chunks = append(chunks, chunk)
-		n := int(bind.DataChunkGetSize(chunk))
-		for i, c := range s.columns {
-			bytes += c.bytes(vectorOf(chunk, i, n))
-		}
-		rows += n
 	}
-	if len(chunks) == 0 {
+	if f.rows == 0 {
 		return nil, io.EOF
 	}
-	return gatherBatch(&s.p.c.instance.memory, s.out, s.columns, chunks)
+	return f.batch(), nil
 }
 
 // joined makes a batch of each of the next chunks and joins them.

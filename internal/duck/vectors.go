@@ -3,17 +3,12 @@
 package duck
 
 import (
-	"math"
 	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/bitutil"
 	"github.com/apache/arrow-go/v18/arrow/decimal128"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 	bind "github.com/duckdb/duckdb-go-bindings"
-
-	"skein/internal/fault"
 )
 
 // vector is one column of a chunk.
@@ -35,10 +30,10 @@ func (v vector) bitmap() []byte { return unsafe.Slice((*byte)(v.valid), (v.rows+
 // its validity. DuckDB's own conversion makes an array of each vector, which
 // would have to be joined: that costs three times as much.
 type gather interface {
-	// bytes is about what the vector will take.
-	bytes(v vector) int64
-	// copy makes the buffers, which the caller releases, of so many rows.
-	copy(mem memory.Allocator, vectors []vector, rows int) ([]*memory.Buffer, error)
+	// buffers is how many there are.
+	buffers() int
+	// add appends a vector to the column.
+	add(c *column, v vector) error
 }
 
 // gatherOf is how a column of the type becomes an array of the Arrow type; nil
@@ -100,51 +95,37 @@ var decimals = map[bind.Type]gather{
 // fixed are values of so many bytes, the same for both.
 type fixed int
 
-func (p fixed) bytes(v vector) int64 { return int64(p) * int64(v.rows) }
+func (fixed) buffers() int { return 1 }
 
-func (p fixed) copy(mem memory.Allocator, vectors []vector, rows int) ([]*memory.Buffer, error) {
-	b := newBuffer(mem, rows*int(p))
-	at := b.Bytes()
-	for _, v := range vectors {
-		at = at[copy(at, unsafe.Slice((*byte)(v.data), v.rows*int(p))):]
-	}
-	return []*memory.Buffer{b}, nil
+func (p fixed) add(c *column, v vector) error {
+	copy(c.grow(0, v, int(p)), unsafe.Slice((*byte)(v.data), v.rows*int(p)))
+	return nil
 }
 
 // widened are decimals that DuckDB keeps in fewer bytes than Arrow's 16.
 type widened[T int16 | int32 | int64] struct{}
 
-func (widened[T]) bytes(v vector) int64 { return 16 * int64(v.rows) }
+func (widened[T]) buffers() int { return 1 }
 
-func (widened[T]) copy(mem memory.Allocator, vectors []vector, rows int) ([]*memory.Buffer, error) {
-	b := newBuffer(mem, rows*16)
-	out := arrow.Decimal128Traits.CastFromBytes(b.Bytes())
-	for _, v := range vectors {
-		for i, value := range unsafe.Slice((*T)(v.data), v.rows) {
-			out[i] = decimal128.FromI64(int64(value))
-		}
-		out = out[v.rows:]
+func (widened[T]) add(c *column, v vector) error {
+	out := arrow.Decimal128Traits.CastFromBytes(c.grow(0, v, 16))
+	for i, value := range unsafe.Slice((*T)(v.data), v.rows) {
+		out[i] = decimal128.FromI64(int64(value))
 	}
-	return []*memory.Buffer{b}, nil
+	return nil
 }
 
 // booleans are bytes in DuckDB and bits in Arrow.
 type booleans struct{}
 
-func (booleans) bytes(v vector) int64 { return int64(v.rows) / 8 }
+func (booleans) buffers() int { return 1 }
 
-func (booleans) copy(mem memory.Allocator, vectors []vector, rows int) ([]*memory.Buffer, error) {
-	b := newBuffer(mem, (rows+7)/8)
-	bits := b.Bytes()
-	clear(bits)
-	at := 0
-	for _, v := range vectors {
-		for i, value := range unsafe.Slice((*byte)(v.data), v.rows) {
-			bits[(at+i)>>3] |= (value & 1) << uint((at+i)&7)
-		}
-		at += v.rows
+func (booleans) add(c *column, v vector) error {
+	bits := c.growBits(0, v)
+	for i, value := range unsafe.Slice((*byte)(v.data), v.rows) {
+		bitutil.SetBitTo(bits, c.rows+i, value != 0)
 	}
-	return []*memory.Buffer{b}, nil
+	return nil
 }
 
 // text is DuckDB's string: short ones are in it, of longer ones it has the
@@ -163,43 +144,35 @@ func (t *text) long() []byte {
 // texts are strings and blobs.
 type texts struct{}
 
-func (texts) bytes(v vector) int64 {
-	n := int64(4 * v.rows)
+func (texts) buffers() int { return 2 }
+
+func (texts) add(c *column, v vector) error {
+	size, err := c.roomForText(textBytes(v))
+	if err != nil {
+		return err
+	}
+	ends := c.growEnds(v)
+	values := c.growBytes(1, size, inlineBytes, v)
+	c.size = appendTexts(values, c.size, ends, v)
+	return nil
+}
+
+// textBytes is how long a vector's strings are together.
+func textBytes(v vector) (n int) {
 	values := unsafe.Slice((*text)(v.data), v.rows)
 	if v.valid == nil {
 		for i := range values {
-			n += int64(values[i].length)
+			n += int(values[i].length)
 		}
 		return n
 	}
 	bitmap := v.bitmap()
 	for i := range values {
 		if bitutil.BitIsSet(bitmap, i) {
-			n += int64(values[i].length)
+			n += int(values[i].length)
 		}
 	}
 	return n
-}
-
-func (t texts) copy(mem memory.Allocator, vectors []vector, rows int) ([]*memory.Buffer, error) {
-	size := int64(0)
-	for _, v := range vectors {
-		size += t.bytes(v) - int64(4*v.rows)
-	}
-	if size > math.MaxInt32 {
-		return nil, fault.Newf(fault.TooLarge, "%d rows have %d bytes of text, Arrow's strings hold 2 GiB; select fewer columns or cut the values", rows, size)
-	}
-	offsets, values := newBuffer(mem, 4*(rows+1)), newBuffer(mem, int(size)+inlineBytes)
-	ends := arrow.Int32Traits.CastFromBytes(offsets.Bytes())
-	ends[0] = 0
-	ends = ends[1:]
-	at := 0
-	for _, v := range vectors {
-		at = appendTexts(values.Bytes(), at, ends, v)
-		ends = ends[v.rows:]
-	}
-	values.ResizeNoShrink(int(size))
-	return []*memory.Buffer{offsets, values}, nil
 }
 
 // appendTexts copies a vector's strings to out from at on, notes where each
@@ -243,9 +216,22 @@ func enumOf(t bind.LogicalType) gather {
 	return enum[uint32]{names}
 }
 
-func (e enum[T]) bytes(v vector) (n int64) {
-	e.each(v, func(_ int, name string) { n += 4 + int64(len(name)) })
-	return n
+func (enum[T]) buffers() int { return 2 }
+
+func (e enum[T]) add(c *column, v vector) error {
+	n := 0
+	e.each(v, func(_ int, name string) { n += len(name) })
+	size, err := c.roomForText(n)
+	if err != nil {
+		return err
+	}
+	ends := c.growEnds(v)
+	values := c.growBytes(1, size, 0, v)
+	e.each(v, func(i int, name string) {
+		c.size += copy(values[c.size:], name)
+		ends[i] = int32(c.size)
+	})
+	return nil
 }
 
 // each calls f with each row's name, which is empty for NULL.
@@ -259,34 +245,6 @@ func (e enum[T]) each(v vector, f func(i int, name string)) {
 	}
 }
 
-func (e enum[T]) copy(mem memory.Allocator, vectors []vector, rows int) ([]*memory.Buffer, error) {
-	size := int64(0)
-	for _, v := range vectors {
-		size += e.bytes(v) - int64(4*v.rows)
-	}
-	if size > math.MaxInt32 {
-		return nil, fault.Newf(fault.TooLarge, "%d rows have %d bytes of ENUM names, Arrow's strings hold 2 GiB; select fewer rows", rows, size)
-	}
-	offsets, values := newBuffer(mem, 4*(rows+1)), newBuffer(mem, int(size))
-	ends := arrow.Int32Traits.CastFromBytes(offsets.Bytes())
-	ends[0] = 0
-	row, at := 1, 0
-	for _, v := range vectors {
-		e.each(v, func(_ int, name string) {
-			at += copy(values.Bytes()[at:], name)
-			ends[row] = int32(at)
-			row++
-		})
-	}
-	return []*memory.Buffer{offsets, values}, nil
-}
-
-func newBuffer(mem memory.Allocator, size int) *memory.Buffer {
-	b := memory.NewResizableBuffer(mem)
-	b.Resize(size)
-	return b
-}
-
 // gathers are those of all columns; nil where one of them has none. It does not
 // destroy the types.
 func gathers(types []bind.LogicalType, schema *arrow.Schema) []gather {
@@ -297,65 +255,4 @@ func gathers(types []bind.LogicalType, schema *arrow.Schema) []gather {
 		}
 	}
 	return all
-}
-
-// gatherBatch copies chunks into one batch of the schema, which the caller
-// releases.
-func gatherBatch(mem memory.Allocator, schema *arrow.Schema, columns []gather, chunks []bind.DataChunk) (arrow.RecordBatch, error) {
-	rows := 0
-	vectors := make([]vector, len(chunks))
-	for i, c := range chunks {
-		vectors[i].rows = int(bind.DataChunkGetSize(c))
-		rows += vectors[i].rows
-	}
-	arrays := make([]arrow.Array, 0, len(columns))
-	defer func() {
-		for _, a := range arrays {
-			a.Release()
-		}
-	}()
-	for i, column := range columns {
-		for j, c := range chunks {
-			vectors[j] = vectorOf(c, i, vectors[j].rows)
-		}
-		buffers, err := column.copy(mem, vectors, rows)
-		if err != nil {
-			return nil, err
-		}
-		valid, nulls := validity(mem, vectors, rows)
-		buffers = append([]*memory.Buffer{valid}, buffers...)
-		data := array.NewData(schema.Field(i).Type, rows, buffers, nil, nulls, 0)
-		for _, b := range buffers {
-			if b != nil {
-				b.Release()
-			}
-		}
-		arrays = append(arrays, array.MakeFromData(data))
-		data.Release()
-	}
-	return array.NewRecordBatch(schema, arrays, int64(rows)), nil
-}
-
-// validity joins the vectors' bitmaps; nil if there is no NULL.
-func validity(mem memory.Allocator, vectors []vector, rows int) (b *memory.Buffer, nulls int) {
-	for _, v := range vectors {
-		if v.valid != nil {
-			nulls += v.rows - bitutil.CountSetBits(v.bitmap(), 0, v.rows)
-		}
-	}
-	if nulls == 0 {
-		return nil, 0
-	}
-	b = newBuffer(mem, (rows+7)/8)
-	clear(b.Bytes())
-	at := 0
-	for _, v := range vectors {
-		if v.valid == nil {
-			bitutil.SetBitsTo(b.Bytes(), int64(at), int64(v.rows), true)
-		} else {
-			bitutil.CopyBitmap(v.bitmap(), 0, v.rows, b.Bytes(), at)
-		}
-		at += v.rows
-	}
-	return b, nulls
 }

@@ -635,6 +635,278 @@ func (*DiscardResponse) Descriptor() ([]byte, []int) {
 	return file_node_v1_node_proto_rawDescGZIP(), []int{11}
 }
 
+type ReplicateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"` // whose rows they are
+	Table         string                 `protobuf:"bytes,2,opt,name=table,proto3" json:"table,omitempty"`
+	TableUid      string                 `protobuf:"bytes,3,opt,name=table_uid,json=tableUid,proto3" json:"table_uid,omitempty"`
+	Unit          string                 `protobuf:"bytes,4,opt,name=unit,proto3" json:"unit,omitempty"`
+	Entry         []byte                 `protobuf:"bytes,5,opt,name=entry,proto3" json:"entry,omitempty"` // as in that node's log
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplicateRequest) Reset() {
+	*x = ReplicateRequest{}
+	mi := &file_node_v1_node_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplicateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplicateRequest) ProtoMessage() {}
+
+func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_v1_node_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplicateRequest.ProtoReflect.Descriptor instead.
+func (*ReplicateRequest) Descriptor() ([]byte, []int) {
+	return file_node_v1_node_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ReplicateRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *ReplicateRequest) GetTable() string {
+	if x != nil {
+		return x.Table
+	}
+	return ""
+}
+
+func (x *ReplicateRequest) GetTableUid() string {
+	if x != nil {
+		return x.TableUid
+	}
+	return ""
+}
+
+func (x *ReplicateRequest) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *ReplicateRequest) GetEntry() []byte {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+type ReplicateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplicateResponse) Reset() {
+	*x = ReplicateResponse{}
+	mi := &file_node_v1_node_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplicateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplicateResponse) ProtoMessage() {}
+
+func (x *ReplicateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_node_v1_node_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplicateResponse.ProtoReflect.Descriptor instead.
+func (*ReplicateResponse) Descriptor() ([]byte, []int) {
+	return file_node_v1_node_proto_rawDescGZIP(), []int{13}
+}
+
+type ReleaseRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Units         []string               `protobuf:"bytes,1,rep,name=units,proto3" json:"units,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseRequest) Reset() {
+	*x = ReleaseRequest{}
+	mi := &file_node_v1_node_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseRequest) ProtoMessage() {}
+
+func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_v1_node_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
+func (*ReleaseRequest) Descriptor() ([]byte, []int) {
+	return file_node_v1_node_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ReleaseRequest) GetUnits() []string {
+	if x != nil {
+		return x.Units
+	}
+	return nil
+}
+
+type ReleaseResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseResponse) Reset() {
+	*x = ReleaseResponse{}
+	mi := &file_node_v1_node_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseResponse) ProtoMessage() {}
+
+func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_node_v1_node_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
+func (*ReleaseResponse) Descriptor() ([]byte, []int) {
+	return file_node_v1_node_proto_rawDescGZIP(), []int{15}
+}
+
+type TakeOverRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Unit          string                 `protobuf:"bytes,1,opt,name=unit,proto3" json:"unit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TakeOverRequest) Reset() {
+	*x = TakeOverRequest{}
+	mi := &file_node_v1_node_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TakeOverRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TakeOverRequest) ProtoMessage() {}
+
+func (x *TakeOverRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_v1_node_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TakeOverRequest.ProtoReflect.Descriptor instead.
+func (*TakeOverRequest) Descriptor() ([]byte, []int) {
+	return file_node_v1_node_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *TakeOverRequest) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+type TakeOverResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TakeOverResponse) Reset() {
+	*x = TakeOverResponse{}
+	mi := &file_node_v1_node_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TakeOverResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TakeOverResponse) ProtoMessage() {}
+
+func (x *TakeOverResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_node_v1_node_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TakeOverResponse.ProtoReflect.Descriptor instead.
+func (*TakeOverResponse) Descriptor() ([]byte, []int) {
+	return file_node_v1_node_proto_rawDescGZIP(), []int{17}
+}
+
 type StatsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	WindowSeconds int64                  `protobuf:"varint,1,opt,name=window_seconds,json=windowSeconds,proto3" json:"window_seconds,omitempty"`
@@ -644,7 +916,7 @@ type StatsRequest struct {
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_node_v1_node_proto_msgTypes[12]
+	mi := &file_node_v1_node_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -656,7 +928,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[12]
+	mi := &file_node_v1_node_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -669,7 +941,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{12}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StatsRequest) GetWindowSeconds() int64 {
@@ -691,7 +963,7 @@ type StatsResponse struct {
 
 func (x *StatsResponse) Reset() {
 	*x = StatsResponse{}
-	mi := &file_node_v1_node_proto_msgTypes[13]
+	mi := &file_node_v1_node_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -703,7 +975,7 @@ func (x *StatsResponse) String() string {
 func (*StatsResponse) ProtoMessage() {}
 
 func (x *StatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[13]
+	mi := &file_node_v1_node_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -716,7 +988,7 @@ func (x *StatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
 func (*StatsResponse) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{13}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StatsResponse) GetQueries() int64 {
@@ -761,7 +1033,7 @@ type Ticket struct {
 
 func (x *Ticket) Reset() {
 	*x = Ticket{}
-	mi := &file_node_v1_node_proto_msgTypes[14]
+	mi := &file_node_v1_node_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -773,7 +1045,7 @@ func (x *Ticket) String() string {
 func (*Ticket) ProtoMessage() {}
 
 func (x *Ticket) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[14]
+	mi := &file_node_v1_node_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -786,7 +1058,7 @@ func (x *Ticket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ticket.ProtoReflect.Descriptor instead.
 func (*Ticket) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{14}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Ticket) GetContent() isTicket_Content {
@@ -843,13 +1115,14 @@ type Fragment struct {
 	Attempt       int32                  `protobuf:"varint,6,opt,name=attempt,proto3" json:"attempt,omitempty"` // of this fragment; each keeps rows of its own
 	Reads         []*StageRead           `protobuf:"bytes,7,rep,name=reads,proto3" json:"reads,omitempty"`
 	Bounds        []string               `protobuf:"bytes,8,rep,name=bounds,proto3" json:"bounds,omitempty"` // columns of its rows whose bounds Keep tells
+	Apart         bool                   `protobuf:"varint,9,opt,name=apart,proto3" json:"apart,omitempty"`  // its rows are those of its files one by one, in any order
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Fragment) Reset() {
 	*x = Fragment{}
-	mi := &file_node_v1_node_proto_msgTypes[15]
+	mi := &file_node_v1_node_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -861,7 +1134,7 @@ func (x *Fragment) String() string {
 func (*Fragment) ProtoMessage() {}
 
 func (x *Fragment) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[15]
+	mi := &file_node_v1_node_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -874,7 +1147,7 @@ func (x *Fragment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fragment.ProtoReflect.Descriptor instead.
 func (*Fragment) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{15}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Fragment) GetQueryId() string {
@@ -933,6 +1206,13 @@ func (x *Fragment) GetBounds() []string {
 	return nil
 }
 
+func (x *Fragment) GetApart() bool {
+	if x != nil {
+		return x.Apart
+	}
+	return false
+}
+
 // StageRead becomes a view: the rows of an earlier stage that this fragment
 // needs, put together from what several fragments kept.
 type StageRead struct {
@@ -946,7 +1226,7 @@ type StageRead struct {
 
 func (x *StageRead) Reset() {
 	*x = StageRead{}
-	mi := &file_node_v1_node_proto_msgTypes[16]
+	mi := &file_node_v1_node_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -958,7 +1238,7 @@ func (x *StageRead) String() string {
 func (*StageRead) ProtoMessage() {}
 
 func (x *StageRead) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[16]
+	mi := &file_node_v1_node_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -971,7 +1251,7 @@ func (x *StageRead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageRead.ProtoReflect.Descriptor instead.
 func (*StageRead) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{16}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *StageRead) GetView() string {
@@ -1007,7 +1287,7 @@ type KeptShare struct {
 
 func (x *KeptShare) Reset() {
 	*x = KeptShare{}
-	mi := &file_node_v1_node_proto_msgTypes[17]
+	mi := &file_node_v1_node_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1019,7 +1299,7 @@ func (x *KeptShare) String() string {
 func (*KeptShare) ProtoMessage() {}
 
 func (x *KeptShare) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[17]
+	mi := &file_node_v1_node_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1032,7 +1312,7 @@ func (x *KeptShare) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeptShare.ProtoReflect.Descriptor instead.
 func (*KeptShare) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{17}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *KeptShare) GetNodeId() string {
@@ -1074,7 +1354,7 @@ type KeptRead struct {
 
 func (x *KeptRead) Reset() {
 	*x = KeptRead{}
-	mi := &file_node_v1_node_proto_msgTypes[18]
+	mi := &file_node_v1_node_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1086,7 +1366,7 @@ func (x *KeptRead) String() string {
 func (*KeptRead) ProtoMessage() {}
 
 func (x *KeptRead) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[18]
+	mi := &file_node_v1_node_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1099,7 +1379,7 @@ func (x *KeptRead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeptRead.ProtoReflect.Descriptor instead.
 func (*KeptRead) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{18}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *KeptRead) GetQueryId() string {
@@ -1174,7 +1454,7 @@ type KeepRequest struct {
 
 func (x *KeepRequest) Reset() {
 	*x = KeepRequest{}
-	mi := &file_node_v1_node_proto_msgTypes[19]
+	mi := &file_node_v1_node_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1186,7 +1466,7 @@ func (x *KeepRequest) String() string {
 func (*KeepRequest) ProtoMessage() {}
 
 func (x *KeepRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[19]
+	mi := &file_node_v1_node_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1199,7 +1479,7 @@ func (x *KeepRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeepRequest.ProtoReflect.Descriptor instead.
 func (*KeepRequest) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{19}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *KeepRequest) GetFragment() *Fragment {
@@ -1223,7 +1503,7 @@ type KeepResponse struct {
 
 func (x *KeepResponse) Reset() {
 	*x = KeepResponse{}
-	mi := &file_node_v1_node_proto_msgTypes[20]
+	mi := &file_node_v1_node_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1235,7 +1515,7 @@ func (x *KeepResponse) String() string {
 func (*KeepResponse) ProtoMessage() {}
 
 func (x *KeepResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[20]
+	mi := &file_node_v1_node_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1248,7 +1528,7 @@ func (x *KeepResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeepResponse.ProtoReflect.Descriptor instead.
 func (*KeepResponse) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{20}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *KeepResponse) GetColumns() []*Column {
@@ -1305,7 +1585,7 @@ type Bounds struct {
 
 func (x *Bounds) Reset() {
 	*x = Bounds{}
-	mi := &file_node_v1_node_proto_msgTypes[21]
+	mi := &file_node_v1_node_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1317,7 +1597,7 @@ func (x *Bounds) String() string {
 func (*Bounds) ProtoMessage() {}
 
 func (x *Bounds) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[21]
+	mi := &file_node_v1_node_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1330,7 +1610,7 @@ func (x *Bounds) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bounds.ProtoReflect.Descriptor instead.
 func (*Bounds) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{21}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Bounds) GetColumn() string {
@@ -1363,7 +1643,7 @@ type HoldRequest struct {
 
 func (x *HoldRequest) Reset() {
 	*x = HoldRequest{}
-	mi := &file_node_v1_node_proto_msgTypes[22]
+	mi := &file_node_v1_node_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1655,7 @@ func (x *HoldRequest) String() string {
 func (*HoldRequest) ProtoMessage() {}
 
 func (x *HoldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[22]
+	mi := &file_node_v1_node_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1668,7 @@ func (x *HoldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldRequest.ProtoReflect.Descriptor instead.
 func (*HoldRequest) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{22}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *HoldRequest) GetQueryId() string {
@@ -1406,7 +1686,7 @@ type HoldResponse struct {
 
 func (x *HoldResponse) Reset() {
 	*x = HoldResponse{}
-	mi := &file_node_v1_node_proto_msgTypes[23]
+	mi := &file_node_v1_node_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1418,7 +1698,7 @@ func (x *HoldResponse) String() string {
 func (*HoldResponse) ProtoMessage() {}
 
 func (x *HoldResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[23]
+	mi := &file_node_v1_node_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1431,7 +1711,7 @@ func (x *HoldResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldResponse.ProtoReflect.Descriptor instead.
 func (*HoldResponse) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{23}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{29}
 }
 
 // TableScan becomes a view: the union of its groups, or an empty relation of
@@ -1447,7 +1727,7 @@ type TableScan struct {
 
 func (x *TableScan) Reset() {
 	*x = TableScan{}
-	mi := &file_node_v1_node_proto_msgTypes[24]
+	mi := &file_node_v1_node_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1459,7 +1739,7 @@ func (x *TableScan) String() string {
 func (*TableScan) ProtoMessage() {}
 
 func (x *TableScan) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[24]
+	mi := &file_node_v1_node_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1472,7 +1752,7 @@ func (x *TableScan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TableScan.ProtoReflect.Descriptor instead.
 func (*TableScan) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{24}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *TableScan) GetView() string {
@@ -1506,7 +1786,7 @@ type Column struct {
 
 func (x *Column) Reset() {
 	*x = Column{}
-	mi := &file_node_v1_node_proto_msgTypes[25]
+	mi := &file_node_v1_node_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1518,7 +1798,7 @@ func (x *Column) String() string {
 func (*Column) ProtoMessage() {}
 
 func (x *Column) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[25]
+	mi := &file_node_v1_node_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1531,7 +1811,7 @@ func (x *Column) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Column.ProtoReflect.Descriptor instead.
 func (*Column) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{25}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Column) GetName() string {
@@ -1560,7 +1840,7 @@ type FileGroup struct {
 
 func (x *FileGroup) Reset() {
 	*x = FileGroup{}
-	mi := &file_node_v1_node_proto_msgTypes[26]
+	mi := &file_node_v1_node_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1572,7 +1852,7 @@ func (x *FileGroup) String() string {
 func (*FileGroup) ProtoMessage() {}
 
 func (x *FileGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[26]
+	mi := &file_node_v1_node_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1585,7 +1865,7 @@ func (x *FileGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileGroup.ProtoReflect.Descriptor instead.
 func (*FileGroup) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{26}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *FileGroup) GetExpressions() []string {
@@ -1614,13 +1894,14 @@ type Split struct {
 	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"` // object key; empty for a hot unit
 	Size          int64                  `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
 	Hot           *HotSplit              `protobuf:"bytes,3,opt,name=hot,proto3" json:"hot,omitempty"`
+	Rows          int64                  `protobuf:"varint,4,opt,name=rows,proto3" json:"rows,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Split) Reset() {
 	*x = Split{}
-	mi := &file_node_v1_node_proto_msgTypes[27]
+	mi := &file_node_v1_node_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1632,7 +1913,7 @@ func (x *Split) String() string {
 func (*Split) ProtoMessage() {}
 
 func (x *Split) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[27]
+	mi := &file_node_v1_node_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1645,7 +1926,7 @@ func (x *Split) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Split.ProtoReflect.Descriptor instead.
 func (*Split) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{27}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Split) GetPath() string {
@@ -1669,6 +1950,13 @@ func (x *Split) GetHot() *HotSplit {
 	return nil
 }
 
+func (x *Split) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
 type HotSplit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	NodeId        string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
@@ -1682,7 +1970,7 @@ type HotSplit struct {
 
 func (x *HotSplit) Reset() {
 	*x = HotSplit{}
-	mi := &file_node_v1_node_proto_msgTypes[28]
+	mi := &file_node_v1_node_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1694,7 +1982,7 @@ func (x *HotSplit) String() string {
 func (*HotSplit) ProtoMessage() {}
 
 func (x *HotSplit) ProtoReflect() protoreflect.Message {
-	mi := &file_node_v1_node_proto_msgTypes[28]
+	mi := &file_node_v1_node_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1707,7 +1995,7 @@ func (x *HotSplit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HotSplit.ProtoReflect.Descriptor instead.
 func (*HotSplit) Descriptor() ([]byte, []int) {
-	return file_node_v1_node_proto_rawDescGZIP(), []int{28}
+	return file_node_v1_node_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *HotSplit) GetNodeId() string {
@@ -1785,7 +2073,20 @@ const file_node_v1_node_proto_rawDesc = "" +
 	"\rFlushResponse\"-\n" +
 	"\x0eDiscardRequest\x12\x1b\n" +
 	"\ttable_uid\x18\x01 \x01(\tR\btableUid\"\x11\n" +
-	"\x0fDiscardResponse\"5\n" +
+	"\x0fDiscardResponse\"\x83\x01\n" +
+	"\x10ReplicateRequest\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
+	"\x05table\x18\x02 \x01(\tR\x05table\x12\x1b\n" +
+	"\ttable_uid\x18\x03 \x01(\tR\btableUid\x12\x12\n" +
+	"\x04unit\x18\x04 \x01(\tR\x04unit\x12\x14\n" +
+	"\x05entry\x18\x05 \x01(\fR\x05entry\"\x13\n" +
+	"\x11ReplicateResponse\"&\n" +
+	"\x0eReleaseRequest\x12\x14\n" +
+	"\x05units\x18\x01 \x03(\tR\x05units\"\x11\n" +
+	"\x0fReleaseResponse\"%\n" +
+	"\x0fTakeOverRequest\x12\x12\n" +
+	"\x04unit\x18\x01 \x01(\tR\x04unit\"\x12\n" +
+	"\x10TakeOverResponse\"5\n" +
 	"\fStatsRequest\x12%\n" +
 	"\x0ewindow_seconds\x18\x01 \x01(\x03R\rwindowSeconds\"\x8d\x01\n" +
 	"\rStatsResponse\x12\x18\n" +
@@ -1796,7 +2097,7 @@ const file_node_v1_node_proto_rawDesc = "" +
 	"\x06Ticket\x12/\n" +
 	"\bfragment\x18\x01 \x01(\v2\x11.node.v1.FragmentH\x00R\bfragment\x12'\n" +
 	"\x04kept\x18\x02 \x01(\v2\x11.node.v1.KeptReadH\x00R\x04keptB\t\n" +
-	"\acontent\"\xed\x01\n" +
+	"\acontent\"\x83\x02\n" +
 	"\bFragment\x12\x19\n" +
 	"\bquery_id\x18\x01 \x01(\tR\aqueryId\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x05R\x06number\x12\x10\n" +
@@ -1805,7 +2106,8 @@ const file_node_v1_node_proto_rawDesc = "" +
 	"\x05stage\x18\x05 \x01(\x05R\x05stage\x12\x18\n" +
 	"\aattempt\x18\x06 \x01(\x05R\aattempt\x12(\n" +
 	"\x05reads\x18\a \x03(\v2\x12.node.v1.StageReadR\x05reads\x12\x16\n" +
-	"\x06bounds\x18\b \x03(\tR\x06bounds\"v\n" +
+	"\x06bounds\x18\b \x03(\tR\x06bounds\x12\x14\n" +
+	"\x05apart\x18\t \x01(\bR\x05apart\"v\n" +
 	"\tStageRead\x12\x12\n" +
 	"\x04view\x18\x01 \x01(\tR\x04view\x12)\n" +
 	"\acolumns\x18\x02 \x03(\v2\x0f.node.v1.ColumnR\acolumns\x12*\n" +
@@ -1851,23 +2153,27 @@ const file_node_v1_node_proto_rawDesc = "" +
 	"\tFileGroup\x12 \n" +
 	"\vexpressions\x18\x01 \x03(\tR\vexpressions\x12&\n" +
 	"\x06splits\x18\x02 \x03(\v2\x0e.node.v1.SplitR\x06splits\x12\x16\n" +
-	"\x06filter\x18\x03 \x01(\tR\x06filter\"T\n" +
+	"\x06filter\x18\x03 \x01(\tR\x06filter\"h\n" +
 	"\x05Split\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12#\n" +
-	"\x03hot\x18\x03 \x01(\v2\x11.node.v1.HotSplitR\x03hot\"\x82\x01\n" +
+	"\x03hot\x18\x03 \x01(\v2\x11.node.v1.HotSplitR\x03hot\x12\x12\n" +
+	"\x04rows\x18\x04 \x01(\x03R\x04rows\"\x82\x01\n" +
 	"\bHotSplit\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x1b\n" +
 	"\ttable_uid\x18\x03 \x01(\tR\btableUid\x12\x12\n" +
 	"\x04unit\x18\x04 \x01(\tR\x04unit\x12\x12\n" +
-	"\x04rows\x18\x05 \x01(\x03R\x04rows2\xd4\x03\n" +
+	"\x04rows\x18\x05 \x01(\x03R\x04rows2\x97\x05\n" +
 	"\vNodeService\x129\n" +
 	"\x06Append\x12\x16.node.v1.AppendRequest\x1a\x17.node.v1.AppendResponse\x120\n" +
 	"\x03Hot\x12\x13.node.v1.HotRequest\x1a\x14.node.v1.HotResponse\x12>\n" +
 	"\aReadHot\x12\x17.node.v1.ReadHotRequest\x1a\x18.node.v1.ReadHotResponse0\x01\x126\n" +
 	"\x05Flush\x12\x15.node.v1.FlushRequest\x1a\x16.node.v1.FlushResponse\x12<\n" +
-	"\aDiscard\x12\x17.node.v1.DiscardRequest\x1a\x18.node.v1.DiscardResponse\x126\n" +
+	"\aDiscard\x12\x17.node.v1.DiscardRequest\x1a\x18.node.v1.DiscardResponse\x12B\n" +
+	"\tReplicate\x12\x19.node.v1.ReplicateRequest\x1a\x1a.node.v1.ReplicateResponse\x12<\n" +
+	"\aRelease\x12\x17.node.v1.ReleaseRequest\x1a\x18.node.v1.ReleaseResponse\x12?\n" +
+	"\bTakeOver\x12\x18.node.v1.TakeOverRequest\x1a\x19.node.v1.TakeOverResponse\x126\n" +
 	"\x05Stats\x12\x15.node.v1.StatsRequest\x1a\x16.node.v1.StatsResponse\x123\n" +
 	"\x04Keep\x12\x14.node.v1.KeepRequest\x1a\x15.node.v1.KeepResponse\x125\n" +
 	"\x04Hold\x12\x14.node.v1.HoldRequest\x1a\x15.node.v1.HoldResponse0\x01B\x1cZ\x1askein/proto/node/v1;nodev1b\x06proto3"
@@ -1884,73 +2190,85 @@ func file_node_v1_node_proto_rawDescGZIP() []byte {
 	return file_node_v1_node_proto_rawDescData
 }
 
-var file_node_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_node_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_node_v1_node_proto_goTypes = []any{
-	(*Record)(nil),          // 0: node.v1.Record
-	(*AppendRequest)(nil),   // 1: node.v1.AppendRequest
-	(*AppendResponse)(nil),  // 2: node.v1.AppendResponse
-	(*HotRequest)(nil),      // 3: node.v1.HotRequest
-	(*HotResponse)(nil),     // 4: node.v1.HotResponse
-	(*HotUnit)(nil),         // 5: node.v1.HotUnit
-	(*ReadHotRequest)(nil),  // 6: node.v1.ReadHotRequest
-	(*ReadHotResponse)(nil), // 7: node.v1.ReadHotResponse
-	(*FlushRequest)(nil),    // 8: node.v1.FlushRequest
-	(*FlushResponse)(nil),   // 9: node.v1.FlushResponse
-	(*DiscardRequest)(nil),  // 10: node.v1.DiscardRequest
-	(*DiscardResponse)(nil), // 11: node.v1.DiscardResponse
-	(*StatsRequest)(nil),    // 12: node.v1.StatsRequest
-	(*StatsResponse)(nil),   // 13: node.v1.StatsResponse
-	(*Ticket)(nil),          // 14: node.v1.Ticket
-	(*Fragment)(nil),        // 15: node.v1.Fragment
-	(*StageRead)(nil),       // 16: node.v1.StageRead
-	(*KeptShare)(nil),       // 17: node.v1.KeptShare
-	(*KeptRead)(nil),        // 18: node.v1.KeptRead
-	(*KeepRequest)(nil),     // 19: node.v1.KeepRequest
-	(*KeepResponse)(nil),    // 20: node.v1.KeepResponse
-	(*Bounds)(nil),          // 21: node.v1.Bounds
-	(*HoldRequest)(nil),     // 22: node.v1.HoldRequest
-	(*HoldResponse)(nil),    // 23: node.v1.HoldResponse
-	(*TableScan)(nil),       // 24: node.v1.TableScan
-	(*Column)(nil),          // 25: node.v1.Column
-	(*FileGroup)(nil),       // 26: node.v1.FileGroup
-	(*Split)(nil),           // 27: node.v1.Split
-	(*HotSplit)(nil),        // 28: node.v1.HotSplit
+	(*Record)(nil),            // 0: node.v1.Record
+	(*AppendRequest)(nil),     // 1: node.v1.AppendRequest
+	(*AppendResponse)(nil),    // 2: node.v1.AppendResponse
+	(*HotRequest)(nil),        // 3: node.v1.HotRequest
+	(*HotResponse)(nil),       // 4: node.v1.HotResponse
+	(*HotUnit)(nil),           // 5: node.v1.HotUnit
+	(*ReadHotRequest)(nil),    // 6: node.v1.ReadHotRequest
+	(*ReadHotResponse)(nil),   // 7: node.v1.ReadHotResponse
+	(*FlushRequest)(nil),      // 8: node.v1.FlushRequest
+	(*FlushResponse)(nil),     // 9: node.v1.FlushResponse
+	(*DiscardRequest)(nil),    // 10: node.v1.DiscardRequest
+	(*DiscardResponse)(nil),   // 11: node.v1.DiscardResponse
+	(*ReplicateRequest)(nil),  // 12: node.v1.ReplicateRequest
+	(*ReplicateResponse)(nil), // 13: node.v1.ReplicateResponse
+	(*ReleaseRequest)(nil),    // 14: node.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),   // 15: node.v1.ReleaseResponse
+	(*TakeOverRequest)(nil),   // 16: node.v1.TakeOverRequest
+	(*TakeOverResponse)(nil),  // 17: node.v1.TakeOverResponse
+	(*StatsRequest)(nil),      // 18: node.v1.StatsRequest
+	(*StatsResponse)(nil),     // 19: node.v1.StatsResponse
+	(*Ticket)(nil),            // 20: node.v1.Ticket
+	(*Fragment)(nil),          // 21: node.v1.Fragment
+	(*StageRead)(nil),         // 22: node.v1.StageRead
+	(*KeptShare)(nil),         // 23: node.v1.KeptShare
+	(*KeptRead)(nil),          // 24: node.v1.KeptRead
+	(*KeepRequest)(nil),       // 25: node.v1.KeepRequest
+	(*KeepResponse)(nil),      // 26: node.v1.KeepResponse
+	(*Bounds)(nil),            // 27: node.v1.Bounds
+	(*HoldRequest)(nil),       // 28: node.v1.HoldRequest
+	(*HoldResponse)(nil),      // 29: node.v1.HoldResponse
+	(*TableScan)(nil),         // 30: node.v1.TableScan
+	(*Column)(nil),            // 31: node.v1.Column
+	(*FileGroup)(nil),         // 32: node.v1.FileGroup
+	(*Split)(nil),             // 33: node.v1.Split
+	(*HotSplit)(nil),          // 34: node.v1.HotSplit
 }
 var file_node_v1_node_proto_depIdxs = []int32{
 	0,  // 0: node.v1.AppendRequest.records:type_name -> node.v1.Record
 	5,  // 1: node.v1.HotResponse.units:type_name -> node.v1.HotUnit
-	15, // 2: node.v1.Ticket.fragment:type_name -> node.v1.Fragment
-	18, // 3: node.v1.Ticket.kept:type_name -> node.v1.KeptRead
-	24, // 4: node.v1.Fragment.tables:type_name -> node.v1.TableScan
-	16, // 5: node.v1.Fragment.reads:type_name -> node.v1.StageRead
-	25, // 6: node.v1.StageRead.columns:type_name -> node.v1.Column
-	17, // 7: node.v1.StageRead.shares:type_name -> node.v1.KeptShare
-	18, // 8: node.v1.KeptShare.read:type_name -> node.v1.KeptRead
-	15, // 9: node.v1.KeepRequest.fragment:type_name -> node.v1.Fragment
-	25, // 10: node.v1.KeepResponse.columns:type_name -> node.v1.Column
-	21, // 11: node.v1.KeepResponse.bounds:type_name -> node.v1.Bounds
-	25, // 12: node.v1.TableScan.columns:type_name -> node.v1.Column
-	26, // 13: node.v1.TableScan.groups:type_name -> node.v1.FileGroup
-	27, // 14: node.v1.FileGroup.splits:type_name -> node.v1.Split
-	28, // 15: node.v1.Split.hot:type_name -> node.v1.HotSplit
+	21, // 2: node.v1.Ticket.fragment:type_name -> node.v1.Fragment
+	24, // 3: node.v1.Ticket.kept:type_name -> node.v1.KeptRead
+	30, // 4: node.v1.Fragment.tables:type_name -> node.v1.TableScan
+	22, // 5: node.v1.Fragment.reads:type_name -> node.v1.StageRead
+	31, // 6: node.v1.StageRead.columns:type_name -> node.v1.Column
+	23, // 7: node.v1.StageRead.shares:type_name -> node.v1.KeptShare
+	24, // 8: node.v1.KeptShare.read:type_name -> node.v1.KeptRead
+	21, // 9: node.v1.KeepRequest.fragment:type_name -> node.v1.Fragment
+	31, // 10: node.v1.KeepResponse.columns:type_name -> node.v1.Column
+	27, // 11: node.v1.KeepResponse.bounds:type_name -> node.v1.Bounds
+	31, // 12: node.v1.TableScan.columns:type_name -> node.v1.Column
+	32, // 13: node.v1.TableScan.groups:type_name -> node.v1.FileGroup
+	33, // 14: node.v1.FileGroup.splits:type_name -> node.v1.Split
+	34, // 15: node.v1.Split.hot:type_name -> node.v1.HotSplit
 	1,  // 16: node.v1.NodeService.Append:input_type -> node.v1.AppendRequest
 	3,  // 17: node.v1.NodeService.Hot:input_type -> node.v1.HotRequest
 	6,  // 18: node.v1.NodeService.ReadHot:input_type -> node.v1.ReadHotRequest
 	8,  // 19: node.v1.NodeService.Flush:input_type -> node.v1.FlushRequest
 	10, // 20: node.v1.NodeService.Discard:input_type -> node.v1.DiscardRequest
-	12, // 21: node.v1.NodeService.Stats:input_type -> node.v1.StatsRequest
-	19, // 22: node.v1.NodeService.Keep:input_type -> node.v1.KeepRequest
-	22, // 23: node.v1.NodeService.Hold:input_type -> node.v1.HoldRequest
-	2,  // 24: node.v1.NodeService.Append:output_type -> node.v1.AppendResponse
-	4,  // 25: node.v1.NodeService.Hot:output_type -> node.v1.HotResponse
-	7,  // 26: node.v1.NodeService.ReadHot:output_type -> node.v1.ReadHotResponse
-	9,  // 27: node.v1.NodeService.Flush:output_type -> node.v1.FlushResponse
-	11, // 28: node.v1.NodeService.Discard:output_type -> node.v1.DiscardResponse
-	13, // 29: node.v1.NodeService.Stats:output_type -> node.v1.StatsResponse
-	20, // 30: node.v1.NodeService.Keep:output_type -> node.v1.KeepResponse
-	23, // 31: node.v1.NodeService.Hold:output_type -> node.v1.HoldResponse
-	24, // [24:32] is the sub-list for method output_type
-	16, // [16:24] is the sub-list for method input_type
+	12, // 21: node.v1.NodeService.Replicate:input_type -> node.v1.ReplicateRequest
+	14, // 22: node.v1.NodeService.Release:input_type -> node.v1.ReleaseRequest
+	16, // 23: node.v1.NodeService.TakeOver:input_type -> node.v1.TakeOverRequest
+	18, // 24: node.v1.NodeService.Stats:input_type -> node.v1.StatsRequest
+	25, // 25: node.v1.NodeService.Keep:input_type -> node.v1.KeepRequest
+	28, // 26: node.v1.NodeService.Hold:input_type -> node.v1.HoldRequest
+	2,  // 27: node.v1.NodeService.Append:output_type -> node.v1.AppendResponse
+	4,  // 28: node.v1.NodeService.Hot:output_type -> node.v1.HotResponse
+	7,  // 29: node.v1.NodeService.ReadHot:output_type -> node.v1.ReadHotResponse
+	9,  // 30: node.v1.NodeService.Flush:output_type -> node.v1.FlushResponse
+	11, // 31: node.v1.NodeService.Discard:output_type -> node.v1.DiscardResponse
+	13, // 32: node.v1.NodeService.Replicate:output_type -> node.v1.ReplicateResponse
+	15, // 33: node.v1.NodeService.Release:output_type -> node.v1.ReleaseResponse
+	17, // 34: node.v1.NodeService.TakeOver:output_type -> node.v1.TakeOverResponse
+	19, // 35: node.v1.NodeService.Stats:output_type -> node.v1.StatsResponse
+	26, // 36: node.v1.NodeService.Keep:output_type -> node.v1.KeepResponse
+	29, // 37: node.v1.NodeService.Hold:output_type -> node.v1.HoldResponse
+	27, // [27:38] is the sub-list for method output_type
+	16, // [16:27] is the sub-list for method input_type
 	16, // [16:16] is the sub-list for extension type_name
 	16, // [16:16] is the sub-list for extension extendee
 	0,  // [0:16] is the sub-list for field type_name
@@ -1961,7 +2279,7 @@ func file_node_v1_node_proto_init() {
 	if File_node_v1_node_proto != nil {
 		return
 	}
-	file_node_v1_node_proto_msgTypes[14].OneofWrappers = []any{
+	file_node_v1_node_proto_msgTypes[20].OneofWrappers = []any{
 		(*Ticket_Fragment)(nil),
 		(*Ticket_Kept)(nil),
 	}
@@ -1971,7 +2289,7 @@ func file_node_v1_node_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_v1_node_proto_rawDesc), len(file_node_v1_node_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,14 +22,17 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	NodeService_Append_FullMethodName  = "/node.v1.NodeService/Append"
-	NodeService_Hot_FullMethodName     = "/node.v1.NodeService/Hot"
-	NodeService_ReadHot_FullMethodName = "/node.v1.NodeService/ReadHot"
-	NodeService_Flush_FullMethodName   = "/node.v1.NodeService/Flush"
-	NodeService_Discard_FullMethodName = "/node.v1.NodeService/Discard"
-	NodeService_Stats_FullMethodName   = "/node.v1.NodeService/Stats"
-	NodeService_Keep_FullMethodName    = "/node.v1.NodeService/Keep"
-	NodeService_Hold_FullMethodName    = "/node.v1.NodeService/Hold"
+	NodeService_Append_FullMethodName    = "/node.v1.NodeService/Append"
+	NodeService_Hot_FullMethodName       = "/node.v1.NodeService/Hot"
+	NodeService_ReadHot_FullMethodName   = "/node.v1.NodeService/ReadHot"
+	NodeService_Flush_FullMethodName     = "/node.v1.NodeService/Flush"
+	NodeService_Discard_FullMethodName   = "/node.v1.NodeService/Discard"
+	NodeService_Replicate_FullMethodName = "/node.v1.NodeService/Replicate"
+	NodeService_Release_FullMethodName   = "/node.v1.NodeService/Release"
+	NodeService_TakeOver_FullMethodName  = "/node.v1.NodeService/TakeOver"
+	NodeService_Stats_FullMethodName     = "/node.v1.NodeService/Stats"
+	NodeService_Keep_FullMethodName      = "/node.v1.NodeService/Keep"
+	NodeService_Hold_FullMethodName      = "/node.v1.NodeService/Hold"
 )
 
 // NodeServiceClient is the client API for NodeService service.
@@ -50,6 +53,15 @@ type NodeServiceClient interface {
 	Flush(ctx context.Context, in *FlushRequest, opts ...grpc.CallOption) (*FlushResponse, error)
 	// Discard forgets the buffered rows of a dropped table.
 	Discard(ctx context.Context, in *DiscardRequest, opts ...grpc.CallOption) (*DiscardResponse, error)
+	// Replicate stores rows that are in another node's log durably in a log of
+	// this one, until their unit is committed. FailedPrecondition if the unit was
+	// taken over: the other node counts as dead.
+	Replicate(ctx context.Context, in *ReplicateRequest, opts ...grpc.CallOption) (*ReplicateResponse, error)
+	// Release tells that units are committed: their replicated rows may go.
+	Release(ctx context.Context, in *ReleaseRequest, opts ...grpc.CallOption) (*ReleaseResponse, error)
+	// TakeOver commits the replicated rows of a unit, whose own node has lost
+	// them. NotFound if there are none.
+	TakeOver(ctx context.Context, in *TakeOverRequest, opts ...grpc.CallOption) (*TakeOverResponse, error)
 	// Stats counts what this node did since a time.
 	Stats(ctx context.Context, in *StatsRequest, opts ...grpc.CallOption) (*StatsResponse, error)
 	// Keep runs a fragment whose rows other fragments will read, and answers
@@ -128,6 +140,36 @@ func (c *nodeServiceClient) Discard(ctx context.Context, in *DiscardRequest, opt
 	return out, nil
 }
 
+func (c *nodeServiceClient) Replicate(ctx context.Context, in *ReplicateRequest, opts ...grpc.CallOption) (*ReplicateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReplicateResponse)
+	err := c.cc.Invoke(ctx, NodeService_Replicate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *nodeServiceClient) Release(ctx context.Context, in *ReleaseRequest, opts ...grpc.CallOption) (*ReleaseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReleaseResponse)
+	err := c.cc.Invoke(ctx, NodeService_Release_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *nodeServiceClient) TakeOver(ctx context.Context, in *TakeOverRequest, opts ...grpc.CallOption) (*TakeOverResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TakeOverResponse)
+	err := c.cc.Invoke(ctx, NodeService_TakeOver_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *nodeServiceClient) Stats(ctx context.Context, in *StatsRequest, opts ...grpc.CallOption) (*StatsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(StatsResponse)
@@ -185,6 +227,15 @@ type NodeServiceServer interface {
 	Flush(context.Context, *FlushRequest) (*FlushResponse, error)
 	// Discard forgets the buffered rows of a dropped table.
 	Discard(context.Context, *DiscardRequest) (*DiscardResponse, error)
+	// Replicate stores rows that are in another node's log durably in a log of
+	// this one, until their unit is committed. FailedPrecondition if the unit was
+	// taken over: the other node counts as dead.
+	Replicate(context.Context, *ReplicateRequest) (*ReplicateResponse, error)
+	// Release tells that units are committed: their replicated rows may go.
+	Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error)
+	// TakeOver commits the replicated rows of a unit, whose own node has lost
+	// them. NotFound if there are none.
+	TakeOver(context.Context, *TakeOverRequest) (*TakeOverResponse, error)
 	// Stats counts what this node did since a time.
 	Stats(context.Context, *StatsRequest) (*StatsResponse, error)
 	// Keep runs a fragment whose rows other fragments will read, and answers
@@ -218,6 +269,15 @@ func (UnimplementedNodeServiceServer) Flush(context.Context, *FlushRequest) (*Fl
 }
 func (UnimplementedNodeServiceServer) Discard(context.Context, *DiscardRequest) (*DiscardResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Discard not implemented")
+}
+func (UnimplementedNodeServiceServer) Replicate(context.Context, *ReplicateRequest) (*ReplicateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Replicate not implemented")
+}
+func (UnimplementedNodeServiceServer) Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Release not implemented")
+}
+func (UnimplementedNodeServiceServer) TakeOver(context.Context, *TakeOverRequest) (*TakeOverResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TakeOver not implemented")
 }
 func (UnimplementedNodeServiceServer) Stats(context.Context, *StatsRequest) (*StatsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Stats not implemented")
@@ -332,6 +392,60 @@ func _NodeService_Discard_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _NodeService_Replicate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReplicateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodeServiceServer).Replicate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: NodeService_Replicate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodeServiceServer).Replicate(ctx, req.(*ReplicateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _NodeService_Release_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReleaseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodeServiceServer).Release(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: NodeService_Release_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodeServiceServer).Release(ctx, req.(*ReleaseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _NodeService_TakeOver_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TakeOverRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodeServiceServer).TakeOver(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: NodeService_TakeOver_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodeServiceServer).TakeOver(ctx, req.(*TakeOverRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _NodeService_Stats_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(StatsRequest)
 	if err := dec(in); err != nil {
@@ -401,6 +515,18 @@ var NodeService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Discard",
 			Handler:    _NodeService_Discard_Handler,
+		},
+		{
+			MethodName: "Replicate",
+			Handler:    _NodeService_Replicate_Handler,
+		},
+		{
+			MethodName: "Release",
+			Handler:    _NodeService_Release_Handler,
+		},
+		{
+			MethodName: "TakeOver",
+			Handler:    _NodeService_TakeOver_Handler,
 		},
 		{
 			MethodName: "Stats",
