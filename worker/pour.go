@@ -18,14 +18,16 @@ import (
 
 // Of a fragment that is poured.
 const (
-	pourAtOnce  = 2        // portions that run
-	pourAhead   = 8        // portions whose files are fetched before their turn
-	pouredBytes = 16 << 20 // of batches that wait; while there are more no portion begins
+	pourAtOnce     = 2         // portions that run
+	pourAhead      = 8         // portions whose files are fetched before their turn
+	pouredBytes    = 16 << 20  // of batches that wait; while there are more no portion begins
+	pouredBytesMax = 160 << 20 // likewise; DuckDB waits where a statement makes more of a portion than was thought
+	pouredSumMax   = 512 << 20 // of all fragments of a Runner; while there are more no other is poured
 )
 
 // pouring runs a fragment whose rows come from its files one by one: a portion
-// of the files after the other, whose rows wait here for the reader. So DuckDB
-// never waits for the reader. It implements batch.Reader.
+// of the files after the other, whose rows wait here for the reader. So DuckDB's
+// threads are not held by a reader that is slow. It implements batch.Reader.
 type pouring struct {
 	runner   *Runner
 	pour     *duck.Pour
@@ -49,7 +51,7 @@ type pouring struct {
 // pourFragment starts a fragment in portions; nil if that cannot be or is not
 // worth it.
 func (r *Runner) pourFragment(ctx context.Context, f *nodev1.Fragment) (batch.Reader, error) {
-	if !f.Apart || len(f.Tables) != 1 || len(f.Reads) > 0 || bytesOf(f.Tables[0]) < pourBytesMin {
+	if !f.Apart || len(f.Tables) != 1 || len(f.Reads) > 0 || bytesOf(f.Tables[0]) < pourBytesMin || r.poured.Load() > pouredSumMax {
 		return nil, nil
 	}
 	first, err := r.prepare(ctx, nil, firstFile(f))
@@ -135,13 +137,40 @@ func (p *pouring) turn() (portion int, ok bool) {
 	}
 }
 
-// put takes a batch over. It does not wait.
+// put takes a batch over.
 func (p *pouring) put(b arrow.RecordBatch) {
+	for {
+		changed := p.tryPut(b)
+		if changed == nil {
+			return
+		}
+		select {
+		case <-changed:
+		case <-p.ctx.Done():
+			b.Release()
+			return
+		}
+	}
+}
+
+// tryPut returns nil if the batch found room; else what is closed when there
+// may be some.
+func (p *pouring) tryPut(b arrow.RecordBatch) (changed <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.bytes > pouredBytesMax {
+		return p.changed
+	}
 	p.batches = append(p.batches, b)
-	p.bytes += util.TotalRecordSize(b)
+	p.count(util.TotalRecordSize(b))
 	p.tell()
+	return nil
+}
+
+// count adds to the bytes that wait. The lock is held.
+func (p *pouring) count(bytes int64) {
+	p.bytes += bytes
+	p.runner.poured.Add(bytes)
 }
 
 // ended notes the end of a portion.
@@ -199,7 +228,7 @@ func (p *pouring) take() (b arrow.RecordBatch, changed <-chan struct{}, err erro
 		b = p.batches[0]
 		p.batches[0] = nil
 		p.batches = p.batches[1:]
-		p.bytes -= util.TotalRecordSize(b)
+		p.count(-util.TotalRecordSize(b))
 		p.tell()
 		return b, nil, nil
 	case p.left == 0:
@@ -228,6 +257,7 @@ func (p *pouring) Close() error {
 	for _, b := range p.batches {
 		b.Release()
 	}
-	p.batches, p.bytes = nil, 0
+	p.batches = nil
+	p.count(-p.bytes)
 	return nil
 }

@@ -176,6 +176,39 @@ func TestPouredFragmentWaits(t *testing.T) {
 	}
 }
 
+// TestPouredFragmentIsBounded lets a statement make much of few rows.
+func TestPouredFragmentIsBounded(t *testing.T) {
+	p := newPourBench(t, "SELECT repeat('x', 20000) AS v, r FROM t WHERE r % 10 = 0")
+	r, err := p.runner.Run(t.Context(), p.f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	rows := int64(0)
+	for {
+		b, err := r.Next(t.Context())
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rows == 0 {
+			time.Sleep(time.Second)
+		}
+		rows += b.NumRows()
+		if n := p.runner.poured.Load(); n > pouredBytesMax+4*16<<20 {
+			t.Fatalf("%d bytes wait", n)
+		}
+	}
+	if rows != pourFiles*pourRows/10 {
+		t.Errorf("%d rows", rows)
+	}
+	if n := p.runner.poured.Load(); n != 0 {
+		t.Errorf("%d bytes are said to wait", n)
+	}
+}
+
 // TestPouredFragmentEndsEarly closes, cancels and fails it.
 func TestPouredFragmentEndsEarly(t *testing.T) {
 	t.Run("closed", func(t *testing.T) {
@@ -282,7 +315,7 @@ func TestPortions(t *testing.T) {
 		"first alone":      {[][]int64{{5, 6, 7}}, "[e0 0.0] [e0 0.1 0.2]"},
 		"groups together":  {[][]int64{{5, 6}, {7}}, "[e0 0.0] [e0 0.1; e1 1.0]"},
 		"by size":          {[][]int64{{million, 2 * million, 2 * million, 1}, {3 * million}}, "[e0 0.0] [e0 0.1] [e0 0.2 0.3] [e1 1.0]"},
-		"one is too large": {[][]int64{{5, 13 * million}}, ""},
+		"one is too large": {[][]int64{{5, 7 * million}}, ""},
 		"no file":          {nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"golang.org/x/sync/errgroup"
@@ -35,6 +36,7 @@ type Runner struct {
 	db     *duck.DB
 	source Source
 	holds  holds
+	poured atomic.Int64 // bytes of batches that wait for their readers
 }
 
 // NewRunner returns a Runner over a DuckDB instance that may read where the

@@ -66,7 +66,7 @@ func (p *Pour) Schema() *arrow.Schema { return p.schema }
 
 // Run runs the statement on a connection, and returns when all rows were given
 // to out, which releases the batches. It is called by several threads at once,
-// and while it does not return other statements may not go on.
+// and as long as it does not return other statements may not go on, either.
 func (p *Pour) Run(ctx context.Context, c *Conn, sql string, out func(arrow.RecordBatch)) error {
 	s := &sink{pour: p, instance: c.instance, out: out}
 	number := c.instance.sinks.add(s)
@@ -90,14 +90,20 @@ type sink struct {
 	instance *instance
 	out      func(arrow.RecordBatch)
 
-	mu   sync.Mutex
-	idle []*filling // that no thread adds to
-	err  error
+	mu     sync.Mutex
+	idle   []*filling // that no thread adds to
+	err    error
+	over   bool           // no more chunks are taken
+	taking sync.WaitGroup // calls of take
 }
 
 // take adds a chunk, whose first column is the sink's number, to a batch.
 func (s *sink) take(chunk bind.DataChunk) error {
 	f := s.filling()
+	if f == nil {
+		return fault.New(fault.Canceled, "the statement is over")
+	}
+	defer s.taking.Done()
 	err := f.add(chunk, 1)
 	if err == nil && f.full() {
 		s.out(f.batch())
@@ -111,9 +117,15 @@ func (s *sink) take(chunk bind.DataChunk) error {
 	return err
 }
 
+// filling is one that no other thread adds to, while it is taking; nil if the
+// statement is over.
 func (s *sink) filling() *filling {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.over {
+		return nil
+	}
+	s.taking.Add(1)
 	if n := len(s.idle); n > 0 {
 		f := s.idle[n-1]
 		s.idle = s.idle[:n-1]
@@ -124,6 +136,10 @@ func (s *sink) filling() *filling {
 
 // end gives the batches that are not full, unless the statement failed.
 func (s *sink) end(err error) error {
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
+	s.taking.Wait()
 	if s.err != nil {
 		err = s.err // which DuckDB has told as an error of the function's
 	}
