@@ -6,6 +6,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"skein/internal/fault"
 	"skein/meta"
@@ -24,7 +25,6 @@ var plainArrow = map[arrow.Type]string{
 
 // refusedArrow says what to do about types that Parquet or DuckDB would lose.
 var refusedArrow = map[arrow.Type]string{
-	arrow.FLOAT16:                 "cast it to float32",
 	arrow.DECIMAL256:              "cast it to decimal128, of at most 38 digits",
 	arrow.DURATION:                "Parquet keeps no microseconds of it; cast it to int64",
 	arrow.INTERVAL_MONTHS:         "Parquet does not keep all of it; cast it to int32",
@@ -169,6 +169,8 @@ func storageType(t arrow.DataType) arrow.DataType {
 	switch t := t.(type) {
 	case arrow.ExtensionType:
 		return storageType(t.StorageType())
+	case *arrow.Float16Type:
+		return arrow.PrimitiveTypes.Float32
 	case *arrow.DictionaryType:
 		return &arrow.DictionaryType{IndexType: t.IndexType, ValueType: storageType(t.ValueType), Ordered: t.Ordered}
 	case *arrow.StructType:
@@ -195,6 +197,9 @@ func storageType(t arrow.DataType) arrow.DataType {
 
 // retype is data told as its storage type t. The caller releases it.
 func retype(data arrow.ArrayData, t arrow.DataType) *array.Data {
+	if data.DataType().ID() == arrow.FLOAT16 {
+		return doubled(data)
+	}
 	var children []arrow.ArrayData
 	for i, child := range data.Children() {
 		c := retype(child, childType(t, i))
@@ -207,6 +212,27 @@ func retype(data arrow.ArrayData, t arrow.DataType) *array.Data {
 		return array.NewDataWithDictionary(t, data.Len(), data.Buffers(), data.NullN(), data.Offset(), dict)
 	}
 	return array.NewData(t, data.Len(), data.Buffers(), children, data.NullN(), data.Offset())
+}
+
+// doubled is an array of float16 as one of float32, which holds all of them.
+func doubled(data arrow.ArrayData) *array.Data {
+	halves := array.NewFloat16Data(data)
+	defer halves.Release()
+	b := array.NewFloat32Builder(memory.DefaultAllocator)
+	defer b.Release()
+	b.Reserve(halves.Len())
+	for i := range halves.Len() {
+		if halves.IsNull(i) {
+			b.AppendNull()
+		} else {
+			b.Append(halves.Value(i).Float32())
+		}
+	}
+	a := b.NewFloat32Array()
+	defer a.Release()
+	wide := a.Data().(*array.Data)
+	wide.Retain()
+	return wide
 }
 
 func childType(t arrow.DataType, i int) arrow.DataType {

@@ -120,6 +120,8 @@ var loadable = []struct {
 	{arrow.PrimitiveTypes.Uint16, `65535`, "USMALLINT", "65535"},
 	{arrow.PrimitiveTypes.Uint32, `4294967295`, "UINTEGER", "4294967295"},
 	{arrow.PrimitiveTypes.Uint64, `18446744073709551615`, "UBIGINT", "18446744073709551615"},
+	{arrow.FixedWidthTypes.Float16, `1.5`, "FLOAT", "1.5"},
+	{arrow.ListOf(arrow.FixedWidthTypes.Float16), `[0.25,null,-2]`, "FLOAT[]", "[0.25, NULL, -2.0]"},
 	{arrow.PrimitiveTypes.Float32, `1.5`, "FLOAT", "1.5"},
 	{arrow.PrimitiveTypes.Float64, `0.1`, "DOUBLE", "0.1"},
 	{text, `"é"`, "VARCHAR", "é"},
@@ -196,7 +198,7 @@ func TestIngestTypes(t *testing.T) {
 func TestRefusedTypes(t *testing.T) {
 	h := newHouse(t, t.TempDir(), Options{}, nil)
 	for _, dt := range []arrow.DataType{
-		arrow.FixedWidthTypes.Float16, &arrow.Decimal256Type{Precision: 40, Scale: 1}, arrow.FixedWidthTypes.Duration_us,
+		&arrow.Decimal256Type{Precision: 40, Scale: 1}, arrow.FixedWidthTypes.Duration_us,
 		arrow.FixedWidthTypes.MonthDayNanoInterval, arrow.FixedWidthTypes.MonthInterval, arrow.FixedWidthTypes.DayTimeInterval,
 		arrow.DenseUnionOf([]arrow.Field{{Name: "a", Type: i32}}, []int8{0}), arrow.SparseUnionOf([]arrow.Field{{Name: "a", Type: i32}}, []int8{0}),
 		arrow.StructOf(), arrow.StructOf(arrow.Field{Name: "a", Type: i32}, arrow.Field{Name: "A", Type: i32}),
