@@ -12,6 +12,7 @@ export SKEIN_TEST_MINIO     := $(TOOLS)/bin/minio
 export SKEIN_TEST_PYTHON    := $(PYTHON)
 export SKEIN_TEST_TPCHGEN   := $(TOOLS)/venv/bin/tpchgen-cli
 export SKEIN_TEST_JDBC_JAR  := $(JDBC)
+export SKEIN_TEST_NODE      := $(TOOLS)/venv/bin/node
 export SKEIN_TEST_TPCDS     := $(TOOLS)/tpcds
 
 .PHONY: help build demo deps test unit e2e lint generate bench clean
@@ -25,7 +26,7 @@ build: ## build bin/skein
 demo: build ## start a server with demo data and run queries; ONCE=1 stops it after
 	scripts/demo.sh
 
-deps: ## install what the tests need: redis-server, MinIO, Python and JDBC clients
+deps: ## install what the tests need: redis-server, MinIO, Python, JDBC and Node.js clients
 	scripts/deps.sh
 
 test: deps unit e2e ## install what tests need, and pass them all
@@ -51,4 +52,4 @@ bench: build ## TPC-H and writes against in-process DuckDB, in one run
 	scripts/bench.sh
 
 clean: ## remove what was built and downloaded
-	rm -rf bin .cache
+	rm -rf bin .cache examples/node/node_modules

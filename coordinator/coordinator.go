@@ -121,6 +121,7 @@ type Coordinator struct {
 	members   members
 	listings  listings
 	plans     *plans
+	underway  underway
 	counters  counters
 }
 

@@ -223,12 +223,14 @@ func applyOptions(t *meta.Table, s *meta.Schema, options map[string]string) erro
 			t.Config.RetentionDays, err = positive(value)
 		case "backup_enabled":
 			t.Config.BackupEnabled, err = boolean(value)
+		case "replicated":
+			t.Config.Replicated, err = boolean(value)
 		case "id_buckets":
 			if _, err = positive(value); err == nil {
 				t.Config.Properties = map[string]string{key: value}
 			}
 		default:
-			err = fault.New(fault.InvalidArgument, "is not known; there are id, time, buffer_size, flush_interval_seconds, retention_days, backup_enabled, id_buckets")
+			err = fault.New(fault.InvalidArgument, "is not known; there are id, time, buffer_size, flush_interval_seconds, retention_days, backup_enabled, replicated, id_buckets")
 		}
 		if err != nil {
 			return fmt.Errorf("table option %s: %w", key, err)

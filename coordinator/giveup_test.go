@@ -58,8 +58,16 @@ func TestGiveUp(t *testing.T) {
 	}
 	dead.worker.revive()
 	check(t, c.meta.Heartbeat(t.Context(), meta.Node{ID: "n3", Address: "n3:1", Roles: []string{coordinator.RoleCoordinator, coordinator.RoleWorker}}))
+	const all = "SELECT count(*) || ' ' || count(DISTINCT n) FROM t"
+	if got := one(t, first.Coordinator, all); got != "300 300" {
+		t.Errorf("rows and numbers before n3, which came back, has flushed: %s", got)
+	}
+	write(t, first.Coordinator, "t", 300, 300) // some of them into units of n3 that were given up
+	if got := one(t, first.Coordinator, all); got != "600 600" {
+		t.Errorf("rows and numbers with those that n3 took since: %s", got)
+	}
 	check(t, dead.worker.Flush(t.Context(), "t"))
-	if got := one(t, first.Coordinator, "SELECT count(*) || ' ' || count(DISTINCT n) FROM t"); got != "300 300" {
+	if got := one(t, first.Coordinator, all); got != "600 600" {
 		t.Errorf("rows and numbers after n3 came back: %s", got)
 	}
 }

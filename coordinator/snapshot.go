@@ -176,7 +176,8 @@ func (c *Coordinator) withSchema(ctx context.Context, v *tableView) (*tableView,
 }
 
 // hotUnits asks the nodes of the open units for their unflushed rows. The
-// units of nodes that do not answer are returned as missing.
+// units of nodes that do not answer are returned as missing, unless they were
+// given up.
 func (c *Coordinator) hotUnits(ctx context.Context, t meta.Table, open []meta.OpenUnit) (units []hotUnit, missing []meta.OpenUnit, err error) {
 	nodes, _, err := c.view(ctx)
 	if err != nil {
@@ -184,10 +185,7 @@ func (c *Coordinator) hotUnits(ctx context.Context, t meta.Table, open []meta.Op
 	}
 	byNode := map[string][]meta.OpenUnit{}
 	for _, u := range open {
-		if member.IsGivenUp(u) {
-			continue
-		}
-		byNode[u.Node] = append(byNode[u.Node], u)
+		byNode[member.Holder(u)] = append(byNode[member.Holder(u)], u)
 	}
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)
@@ -197,7 +195,9 @@ func (c *Coordinator) hotUnits(ctx context.Context, t meta.Table, open []meta.Op
 			mu.Lock()
 			defer mu.Unlock()
 			if fault.CodeOf(err) == fault.Unavailable {
-				c.Log.Warn("unflushed rows", "table", t.Name, "node", id, "error", err)
+				if opened = slices.DeleteFunc(opened, member.IsGivenUp); len(opened) > 0 {
+					c.Log.Warn("unflushed rows", "table", t.Name, "node", id, "error", err)
+				}
 				missing = append(missing, opened...)
 				return nil
 			}

@@ -73,7 +73,7 @@ func checkProperties(properties map[string]string) error {
 	return nil
 }
 
-// DropTable removes a table with its rows and files.
+// DropTable removes a table with its rows. Its files are deleted later.
 func (c *Coordinator) DropTable(ctx context.Context, name string, o DropOptions) (filesDeleted int, existed bool, err error) {
 	if err := c.may(ctx, ToDefine); err != nil {
 		return 0, false, err
@@ -95,7 +95,7 @@ func (c *Coordinator) DropTable(ctx context.Context, name string, o DropOptions)
 	c.listings.forget(name)
 	c.plans.forget()
 	c.discard(ctx, v.UID)
-	return len(files), true, c.deleteFiles(ctx, files)
+	return len(files), true, c.deleteLater(ctx, name, files)
 }
 
 // snapshotForDrop finds the table, and refuses a plain drop of one that holds

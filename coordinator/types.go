@@ -32,7 +32,7 @@ const (
 	IngestAppend         IngestMode = iota // the table must exist
 	IngestCreate                           // the table must not exist
 	IngestCreateOrAppend                   // made when missing
-	IngestReplace                          // dropped first when it exists
+	IngestReplace                          // takes the place of one that exists
 )
 
 // Ingest is one bulk load.
@@ -42,6 +42,8 @@ type Ingest struct {
 	IDColumn   string // of a table that is made; may be empty
 	TimeColumn string // likewise
 	Properties map[string]string
+
+	StatementID string // a load with one is stored once, also if it is sent again; may be empty
 }
 
 // DropOptions of DropTable.

@@ -6,14 +6,20 @@ import (
 
 	arrowflight "github.com/apache/arrow-go/v18/arrow/flight"
 	"github.com/apache/arrow-go/v18/arrow/flight/flightsql"
+	"google.golang.org/grpc/metadata"
 
 	"skein/coordinator"
 	"skein/internal/fault"
 )
 
+// StatementIDOption is the header, and the ingest option, by which a client
+// names a bulk load: sent again it is not stored again.
+const StatementIDOption = "skein-statement-id"
+
 // DoPutCommandStatementIngest implements flightsql.Server: a bulk load, all
 // rows or none. Of its options "id" and "time" name the columns of a table
-// that is made, the others are properties of it.
+// that is made, StatementIDOption the load itself, the others are properties
+// of the table.
 func (s *sqlServer) DoPutCommandStatementIngest(ctx context.Context, c flightsql.StatementIngest, rows arrowflight.MessageReader) (int64, error) {
 	if id := c.GetTransactionId(); len(id) > 0 {
 		if err := s.transactions.check(id); err != nil {
@@ -24,6 +30,9 @@ func (s *sqlServer) DoPutCommandStatementIngest(ctx context.Context, c flightsql
 	in, err := ingestOf(c)
 	if err != nil {
 		return 0, err
+	}
+	if in.StatementID == "" {
+		in.StatementID = firstHeader(ctx, StatementIDOption)
 	}
 	r, err := newPutReader(rows)
 	if err != nil {
@@ -50,9 +59,10 @@ func ingestOf(c flightsql.StatementIngest) (in coordinator.Ingest, err error) {
 		return in, err
 	}
 	options := maps.Clone(c.GetOptions())
-	in.IDColumn, in.TimeColumn = options["id"], options["time"]
-	delete(options, "id")
-	delete(options, "time")
+	in.IDColumn, in.TimeColumn, in.StatementID = options["id"], options["time"], options[StatementIDOption]
+	for _, name := range []string{"id", "time", StatementIDOption} {
+		delete(options, name)
+	}
 	in.Properties = options
 	return in, nil
 }
@@ -84,4 +94,12 @@ func ingestMode(o *flightsql.TableDefinitionOptions) (coordinator.IngestMode, er
 		return 0, fault.New(fault.Unimplemented, "replacing a table only if it exists is not supported: let it be created, too")
 	}
 	return 0, fault.New(fault.InvalidArgument, "the table definition options choose no mode: say create, append, replace or create-or-append")
+}
+
+func firstHeader(ctx context.Context, name string) string {
+	md, _ := metadata.FromIncomingContext(ctx)
+	for _, v := range md.Get(name) {
+		return v
+	}
+	return ""
 }

@@ -14,12 +14,14 @@ import (
 )
 
 // Backups is what the front door asks of the backup service. Its errors are
-// classified. report hears how it goes, one call at a time; it may be nil.
+// classified. report hears how it goes, one call at a time; it may be nil. An
+// operation goes on when ctx ends.
 type Backups interface {
 	Backup(ctx context.Context, r backup.Request, report func(backup.Operation)) (backup.Operation, error)
 	Verify(ctx context.Context, r backup.Request, report func(backup.Operation)) (backup.Operation, error)
 	Restore(ctx context.Context, r backup.Request, report func(backup.Operation)) (backup.Operation, error)
 	List(ctx context.Context) ([]backup.Operation, error)
+	Cancel(ctx context.Context, id string) (backup.Operation, error)
 	Status(ctx context.Context) (backup.Status, error)
 	RetryParked(ctx context.Context) (files int64, err error)
 }
@@ -77,7 +79,7 @@ func (s *Service) operate(ctx context.Context, r backup.Request, bad error, repo
 func (s *Service) Backup(req *olapv1.BackupRequest, stream grpc.ServerStreamingServer[olapv1.BackupResponse]) error {
 	r := backup.Request{Table: req.GetTable(), ID: req.GetId(), Day: req.GetDay(), DryRun: req.GetDryRun()}
 	_, err := s.operate(stream.Context(), r, nil, func(op backup.Operation) {
-		_ = stream.Send(&olapv1.BackupResponse{Operation: operationOf(op)}) // a client that is gone ends the context
+		_ = stream.Send(&olapv1.BackupResponse{Operation: operationOf(op)}) // a client that is gone hears nothing, and the operation goes on
 	}, Backups.Backup)
 	return fault.Status(err)
 }
@@ -124,6 +126,23 @@ func (s *Service) ListOperations(ctx context.Context, _ *olapv1.ListOperationsRe
 	return resp, nil
 }
 
+// CancelOperation implements AdminService.
+func (s *Service) CancelOperation(ctx context.Context, req *olapv1.CancelOperationRequest) (*olapv1.CancelOperationResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.RequestTimeout)
+	defer cancel()
+	switch {
+	case req.GetId() == "":
+		return nil, fault.Status(fault.New(fault.InvalidArgument, "id is missing: ListOperations tells those of operations"))
+	case s.opts.Backups == nil:
+		return nil, fault.Status(backup.ErrNoBackup)
+	}
+	op, err := s.opts.Backups.Cancel(ctx, req.GetId())
+	if err != nil {
+		return nil, fault.Status(err)
+	}
+	return &olapv1.CancelOperationResponse{Operation: operationOf(op)}, nil
+}
+
 // GetBackupStatus implements AdminService.
 func (s *Service) GetBackupStatus(ctx context.Context, _ *olapv1.GetBackupStatusRequest) (*olapv1.GetBackupStatusResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.RequestTimeout)
@@ -166,7 +185,7 @@ func operationOf(op backup.Operation) *olapv1.Operation {
 	return &olapv1.Operation{
 		Id: op.ID, Kind: op.Kind, Table: op.Table, State: op.State, Node: op.Node, Started: stamp(op.Started), Updated: stamp(op.Updated),
 		DryRun: op.DryRun, FilesTotal: op.FilesTotal, Files: op.Files, Bytes: op.Bytes, FilesCopied: op.Copied, BytesCopied: op.Moved,
-		Rows: op.Rows, Problems: op.Problems, Examples: op.Examples, Message: op.Message,
+		Rows: op.Rows, Problems: op.Problems, Examples: op.Examples, Message: op.Message, Canceling: op.Canceling,
 	}
 }
 

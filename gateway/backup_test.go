@@ -63,6 +63,13 @@ func (f *fakeBackups) List(context.Context) ([]backup.Operation, error) {
 	return []backup.Operation{{ID: "a", State: backup.Lost}}, f.err
 }
 
+func (f *fakeBackups) Cancel(_ context.Context, id string) (backup.Operation, error) {
+	if id != "op" {
+		return backup.Operation{}, fault.Newf(fault.NotFound, "operation %s is not in the list", id)
+	}
+	return backup.Operation{ID: id, State: backup.Running, Canceling: true}, nil
+}
+
 func (f *fakeBackups) Status(context.Context) (backup.Status, error) {
 	return backup.Status{Waiting: 4, Tables: []backup.History{{Table: "t", Copies: 2, Newest: arrival}}}, f.err
 }
@@ -76,7 +83,7 @@ func (*fakePool) State(context.Context) gateway.PoolState {
 	return gateway.PoolState{Mode: "backup", BackupUp: true, Returning: 9}
 }
 
-func (p *fakePool) Tune(c gateway.PoolTuning) (gateway.PoolTuning, error) {
+func (p *fakePool) Tune(_ context.Context, c gateway.PoolTuning) (gateway.PoolTuning, error) {
 	if c.HedgeShare != nil && *c.HedgeShare > 1 {
 		return gateway.PoolTuning{}, fault.New(fault.InvalidArgument, "share: use 0 to 1")
 	}
@@ -161,6 +168,13 @@ func TestBackupOverGRPC(t *testing.T) {
 	if n, err := admin.RetryParked(ctx, &olapv1.RetryParkedRequest{}); err != nil || n.GetFiles() != 5 {
 		t.Errorf("%v %v", n, err)
 	}
+	if c, err := admin.CancelOperation(ctx, &olapv1.CancelOperationRequest{Id: "op"}); err != nil || !c.GetOperation().GetCanceling() {
+		t.Errorf("%v %v", c, err)
+	}
+	_, err = admin.CancelOperation(ctx, &olapv1.CancelOperationRequest{Id: "other"})
+	wantStatus(t, err, codes.NotFound, "other")
+	_, err = admin.CancelOperation(ctx, &olapv1.CancelOperationRequest{})
+	wantStatus(t, err, codes.InvalidArgument, "ListOperations")
 	f.err = fault.New(fault.FailedPrecondition, "2 files are in neither store")
 	_, err = olap.RecoverData(ctx, &olapv1.RecoverDataRequest{Table: "users"})
 	wantStatus(t, err, codes.FailedPrecondition, "neither")

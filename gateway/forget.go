@@ -38,7 +38,7 @@ func (s *Service) ForgetNode(ctx context.Context, req *olapv1.ForgetNodeRequest)
 	}
 	resp := &olapv1.ForgetNodeResponse{DryRun: req.GetDryRun()}
 	for _, u := range units {
-		resp.Units = append(resp.Units, &olapv1.UnflushedUnit{Table: u.Table, Unit: u.Unit})
+		resp.Units = append(resp.Units, &olapv1.UnflushedUnit{Table: u.Table, Unit: u.Unit, Replica: u.Replica})
 	}
 	return resp, nil
 }

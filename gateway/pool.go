@@ -12,9 +12,9 @@ import (
 type Pool interface {
 	// State tells which store is in charge.
 	State(ctx context.Context) PoolState
-	// Tune changes what is given and returns all values; InvalidArgument if
-	// one is not in its range, and then nothing is changed.
-	Tune(change PoolTuning) (PoolTuning, error)
+	// Tune changes what is given, on all nodes, and returns all values;
+	// InvalidArgument if one is not in its range, and then nothing is changed.
+	Tune(ctx context.Context, change PoolTuning) (PoolTuning, error)
 }
 
 // PoolState is what a node sees of the object stores.
@@ -34,7 +34,9 @@ type PoolTuning struct {
 var errNoPool = fault.New(fault.FailedPrecondition, "this node has no pool of object stores: it needs several --s3, or --s3-backup")
 
 // SetPool implements AdminService.
-func (s *Service) SetPool(_ context.Context, req *olapv1.SetPoolRequest) (*olapv1.SetPoolResponse, error) {
+func (s *Service) SetPool(ctx context.Context, req *olapv1.SetPoolRequest) (*olapv1.SetPoolResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.RequestTimeout)
+	defer cancel()
 	if s.opts.Pool == nil {
 		return nil, fault.Status(errNoPool)
 	}
@@ -46,7 +48,7 @@ func (s *Service) SetPool(_ context.Context, req *olapv1.SetPoolRequest) (*olapv
 		n := int(req.GetBreakAfter())
 		change.BreakAfter = &n
 	}
-	now, err := s.opts.Pool.Tune(change)
+	now, err := s.opts.Pool.Tune(ctx, change)
 	if err != nil {
 		return nil, fault.Status(err)
 	}

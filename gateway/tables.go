@@ -93,6 +93,7 @@ func (s *Service) DescribeTable(ctx context.Context, req *olapv1.DescribeTableRe
 		FlushIntervalSeconds: cfg.FlushIntervalSeconds,
 		RetentionDays:        cfg.RetentionDays,
 		BackupEnabled:        cfg.BackupEnabled,
+		Replicated:           cfg.Replicated,
 		Properties:           cfg.Properties,
 	}
 	return &olapv1.DescribeTableResponse{TableInfo: info, Stats: &olapv1.TableStats{
@@ -131,6 +132,7 @@ func configOf(c *olapv1.TableConfig) (meta.Config, error) {
 		FlushIntervalSeconds: c.GetFlushIntervalSeconds(),
 		RetentionDays:        c.GetRetentionDays(),
 		BackupEnabled:        c.GetBackupEnabled(),
+		Replicated:           c.GetReplicated(),
 		Properties:           c.GetProperties(),
 	}, nil
 }

@@ -15,6 +15,9 @@ import (
 // HistoryMax is how many changes a catalog remembers.
 const HistoryMax = 10_000
 
+// BirthMax is how many bytes the name of a catalog has at most.
+const BirthMax = 64
+
 // Limits of a change's texts, in bytes; longer ones are cut.
 const (
 	changeWhoMax  = 256
@@ -132,6 +135,7 @@ func DiffConfig(old, updated Config) []string {
 	differ("flush_interval_seconds", old.FlushIntervalSeconds, updated.FlushIntervalSeconds)
 	differ("retention_days", old.RetentionDays, updated.RetentionDays)
 	differ("backup_enabled", old.BackupEnabled, updated.BackupEnabled)
+	differ("replicated", old.Replicated, updated.Replicated)
 	names := map[string]bool{}
 	for name := range old.Properties {
 		names[name] = true

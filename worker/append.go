@@ -118,13 +118,16 @@ func (w *Worker) store(ctx context.Context, t *table, c chunk) error {
 	if err := w.reserve(ctx, c.bytes); err != nil {
 		return err
 	}
-	done := make(chan error, 1)
+	done := make(chan landing, 1)
 	if err := w.enqueue(ctx, t, c, entry, done); err != nil {
 		w.budget.Release(c.bytes)
 		return err
 	}
 	select {
-	case err = <-done:
+	case l := <-done:
+		if err = l.err; err == nil && l.unit != nil {
+			err = w.awaitCommit(ctx, l)
+		}
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -156,39 +159,38 @@ func (w *Worker) reserve(ctx context.Context, bytes int64) error {
 }
 
 // enqueue puts the chunk in line for the log as part of the table's active
-// unit. done gets the outcome.
-func (w *Worker) enqueue(ctx context.Context, t *table, c chunk, entry rowsEntry, done chan<- error) error {
+// unit, and sends it to the unit's replica if there is one. done gets the
+// outcome of both.
+func (w *Worker) enqueue(ctx context.Context, t *table, c chunk, entry rowsEntry, done chan<- landing) error {
 	groups := groupsOf(c.rows)
 	u, err := w.lockActive(ctx, t, groups)
 	if err != nil {
 		return err
 	}
 	defer t.mu.Unlock()
-	n := int64(len(c.rows))
-	err = w.wal.Enqueue(entry.of(u), func(segment uint64, err error) {
+	logged := entry.of(u)
+	f := &flight{chunk: c, done: done, replied: u.link == nil}
+	err = w.wal.Enqueue(logged, func(segment uint64, err error) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		u.pending--
-		switch {
-		case err != nil || u.gone:
-			u.queuedRows -= n
-			u.queuedBytes -= c.bytes
-			w.budget.Release(c.bytes)
-		default:
-			u.add(c, segment)
-			u.reserved += c.bytes
+		f.logged, f.segment, f.logErr = true, segment, err
+		if err == nil {
+			u.touch(segment)
 		}
-		w.handOver(u)
-		done <- err
+		w.land(u)
 	})
 	if err != nil {
 		return err
+	}
+	u.line = append(u.line, f)
+	if u.link != nil {
+		w.send(u, f, logged)
 	}
 	if u.queuedRows == 0 {
 		u.first = time.Now()
 	}
 	u.pending++
-	u.queuedRows += n
+	u.queuedRows += int64(len(c.rows))
 	u.queuedBytes += c.bytes
 	for g := range groups {
 		u.groups[g] = struct{}{}
@@ -207,7 +209,7 @@ func (w *Worker) lockActive(ctx context.Context, t *table, groups map[uint64]str
 		case t.dropped:
 			t.mu.Unlock()
 			return nil, gone(t.name)
-		case u != nil && u.takes(groups):
+		case u != nil && u.takes(groups) && (u.link != nil) == t.entry.Config.Replicated:
 			return u, nil
 		case u != nil:
 			w.seal(u)
@@ -220,32 +222,58 @@ func (w *Worker) lockActive(ctx context.Context, t *table, groups map[uint64]str
 	}
 }
 
-// openUnit makes an active unit, after the catalog knows that this node may
-// hold rows of it.
+// openUnit makes an active unit, after the catalog, and the replica if it has
+// one, know that this node may hold rows of it.
 func (w *Worker) openUnit(ctx context.Context, t *table) error {
 	if err := acquire(ctx, t.opening); err != nil {
 		return err
 	}
 	defer release(t.opening)
+	for try := 1; ; try++ {
+		again, err := w.tryOpen(ctx, t)
+		if !again || try == replicasTried {
+			return err
+		}
+	}
+}
+
+// tryOpen is one try of openUnit; again tells that another replica may do.
+func (w *Worker) tryOpen(ctx context.Context, t *table) (again bool, err error) {
 	t.mu.Lock()
 	if t.active != nil {
 		t.mu.Unlock()
-		return nil
+		return false, nil
 	}
 	if t.next == nil { // else the last try failed
 		t.next = newUnit(t, w.names.next())
 	}
 	u := t.next
 	u.generation = t.generation
+	replicated := t.entry.Config.Replicated
 	t.mu.Unlock()
-	if err := w.meta.OpenUnit(ctx, t.name, t.uid, meta.OpenUnit{Node: w.o.NodeID, Unit: u.id}); err != nil {
-		return fmt.Errorf("open unit %s: %w", u.id, err)
+	if replicated {
+		if err := w.connect(ctx, u); err != nil {
+			return false, err
+		}
+	}
+	if err := w.meta.OpenUnit(ctx, t.name, t.uid, meta.OpenUnit{Node: w.o.NodeID, Unit: u.id, Replica: u.replica}); err != nil {
+		return false, fmt.Errorf("open unit %s: %w", u.id, err)
+	}
+	if replicated {
+		err = w.introduce(ctx, u)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.active, t.next = u, nil
+	t.next = nil
 	t.units = append(t.units, u)
-	return nil
+	if err == nil {
+		t.active = u
+		return false, nil
+	}
+	// The replica may know the unit nevertheless, so it never gets another one.
+	w.unlink(u, err)
+	err = fault.Newf(fault.Unavailable, "table %s is replicated and node %s does not take its rows: %w; retry", t.name, u.replica, err).RetryIn(time.Second)
+	return ctx.Err() == nil, err
 }
 
 // dropIfGone forgets a table that was dropped from the catalog.

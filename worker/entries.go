@@ -17,6 +17,7 @@ const (
 	entryRows      = 1 // rows of a unit
 	entryCommitted = 2 // units that need no replay; JSON of []committed
 	entryDiscarded = 3 // a table's UID: its rows so far need no replay
+	entryOpened    = 4 // a unit that has a replica; JSON of opened
 )
 
 // rowsEntry is the log record of a chunk: kind 1 | unit 26 | file number 8 |

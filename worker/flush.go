@@ -95,16 +95,52 @@ func (w *Worker) flushOnce(ctx context.Context, u *unit) error {
 		if err := w.uploadUnit(ctx, u, chunks, entry); err != nil {
 			return err
 		}
-		err = w.meta.Commit(ctx, meta.Commit{Table: t.name, TableUID: t.uid, Node: w.o.NodeID, Unit: u.id, Add: u.files, Time: now})
+		err = w.commit(ctx, u, u.files, now)
+	} else if u.replica != "" {
+		err = w.commit(ctx, u, nil, now) // tells who it was
 	}
 	switch {
+	case errors.Is(err, meta.ErrUnitTaken):
+		w.yield(ctx, u, chunks, err)
+	case errors.Is(err, meta.ErrUnitDone):
+		w.lose(u, err)
 	case errors.Is(err, meta.ErrTableNotFound):
 		return w.endIfDropped(ctx, t, u.files...)
 	case err != nil:
 		return fmt.Errorf("commit: %w", err)
 	}
 	w.finish(u, now)
+	w.free(ctx, u)
 	return nil
+}
+
+func (w *Worker) commit(ctx context.Context, u *unit, files []meta.File, now time.Time) error {
+	c := meta.Commit{Table: u.table.name, TableUID: u.table.uid, Node: w.o.NodeID, Unit: u.id, Add: files, Time: now}
+	if u.replica != "" {
+		c.By = w.o.NodeID
+	}
+	return w.meta.Commit(ctx, c)
+}
+
+// yield leaves a unit to the replica's node, which has committed it: the files
+// that this node has or may have made of it will never be in the index.
+func (w *Worker) yield(ctx context.Context, u *unit, chunks []chunk, err error) {
+	w.log.Warn("another node has taken over unflushed rows of this one", "table", u.table.name, "unit", u.id, "node", u.replica)
+	files := u.files
+	if files == nil {
+		for _, g := range group(chunks) {
+			files = append(files, g.file(u, 0))
+		}
+	}
+	w.deleteFiles(ctx, files)
+	w.lose(u, err)
+}
+
+// lose notes that perhaps another node's commit of the unit is the one there is.
+func (w *Worker) lose(u *unit, err error) {
+	u.table.mu.Lock()
+	defer u.table.mu.Unlock()
+	u.taken = fault.Newf(fault.Unavailable, "the rows may not be stored, write them again: %w", err)
 }
 
 // currentRows are the rows of a unit, of schemas that the catalog has.
@@ -147,6 +183,7 @@ func (w *Worker) finish(u *unit, at time.Time) {
 		return
 	}
 	t.remove(u)
+	u.unlink()
 	w.budget.Release(u.reserved)
 	u.reserved = 0
 	u.pinnedTill = u.announced.Add(w.o.pinFor)
@@ -160,6 +197,13 @@ func (w *Worker) finish(u *unit, at time.Time) {
 	}
 	w.noteCommitted(committed{Table: t.name, TableUID: t.uid, Unit: u.id, Time: at, segment: u.last})
 	close(u.flushed)
+}
+
+// unlink ends the calls to the replica. The table's lock is held.
+func (u *unit) unlink() {
+	if u.link != nil {
+		u.link.cancel()
+	}
 }
 
 // remove takes a unit that is over out of the list. The table's lock is held.
@@ -183,6 +227,7 @@ func (w *Worker) drop(t *table) {
 	units := t.units
 	t.dropped, t.units, t.active, t.next = true, nil, nil, nil
 	for _, u := range units {
+		u.unlink()
 		w.budget.Release(u.reserved)
 		u.reserved = 0
 		u.gone = true
@@ -195,13 +240,17 @@ func (w *Worker) drop(t *table) {
 }
 
 // Discard forgets the rows of a dropped table, without waiting for the flush
-// that would find out.
+// that would find out. Those of a table that a restore brought back stay.
 func (w *Worker) Discard(ctx context.Context, tableUID string) error {
+	w.replicas.dropTable(tableUID)
 	w.mu.Lock()
 	t := w.tables[tableUID]
 	w.mu.Unlock()
 	if t == nil {
 		return nil
+	}
+	if now, err := w.meta.Table(ctx, t.name); err == nil && now.UID == tableUID || err != nil && !errors.Is(err, meta.ErrTableNotFound) {
+		return err
 	}
 	w.drop(t)
 	return w.wal.Append(ctx, append([]byte{entryDiscarded}, tableUID...))

@@ -14,8 +14,18 @@ import (
 
 // Hot tells which acknowledged rows of a table are not known to be committed,
 // as prefixes of units. They can be read for a minute after their commit.
-func (w *Worker) Hot(_ context.Context, req *nodev1.HotRequest) (*nodev1.HotResponse, error) {
+// Unavailable if some are lost here and wait for the node that has them, too.
+func (w *Worker) Hot(ctx context.Context, req *nodev1.HotRequest) (*nodev1.HotResponse, error) {
 	res := &nodev1.HotResponse{}
+	if !w.settled.Load() {
+		lost, err := w.lostUnit(ctx, req.Table, req.TableUid)
+		if err != nil {
+			return nil, err
+		}
+		if lost != "" {
+			return nil, fault.Newf(fault.Unavailable, "node %s has lost rows of unit %s, its replica is to store them", w.o.NodeID, lost).RetryIn(time.Second)
+		}
+	}
 	w.mu.Lock()
 	t := w.tables[req.TableUid]
 	w.mu.Unlock()

@@ -70,11 +70,27 @@ func (w *Worker) Ingest(ctx context.Context, table meta.Table, rows batch.Reader
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		w.deleteFiles(ctx, files)
+		w.deleteUnnamed(ctx, table.Name, files)
 		return nil, 0, fmt.Errorf("table %s: %w", table.Name, err)
 	}
 	w.metrics.ingested.Add(float64(n))
 	return files, n, nil
+}
+
+// deleteUnnamed deletes what a load has stored in vain, but for what a rebuild
+// of the index has found meanwhile. Where the index cannot be read, all stays.
+func (w *Worker) deleteUnnamed(ctx context.Context, table string, files []meta.File) {
+	if len(files) == 0 {
+		return
+	}
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), deleteWait)
+	defer cancel()
+	unnamed, err := meta.Unnamed(limited, w.meta, table, files)
+	if err != nil {
+		w.log.Warn("objects of a load that failed stay", "table", table, "objects", len(files), "error", err)
+		return
+	}
+	w.deleteFiles(ctx, unnamed)
 }
 
 // run writes chunk after chunk. Those that are cut into partitions are staged.

@@ -67,12 +67,16 @@ func (w *Worker) Relearn(ctx context.Context) error {
 	close(w.again)
 	w.again = make(chan struct{})
 	w.mu.Unlock()
+	w.settled.Store(false)
 	tables, err := w.meta.Tables(ctx)
 	errs = append(errs, err)
 	for _, t := range tables {
 		errs = append(errs, w.closeUnitsOf(ctx, t, w.liveUnits))
 	}
-	return errors.Join(errs...)
+	err = errors.Join(errs...)
+	w.settled.Store(err == nil)
+	w.unsettled.Store(err != nil)
+	return err
 }
 
 // retryNow is closed when tries that failed should be made again.
@@ -103,7 +107,7 @@ func (w *Worker) relearn(ctx context.Context, t *table) error {
 		u.replayed = true
 		switch {
 		case u != t.active:
-		case u.queuedRows > 0 || u.pending > 0:
+		case u.queuedRows > 0 || u.pending > 0 || u.link != nil:
 			w.seal(u)
 		default:
 			t.active, u.gone = nil, true
@@ -186,6 +190,42 @@ func (w *Worker) liveUnits(tableUID string) map[string]bool {
 	return live
 }
 
+// reclaim has the rows of a unit, which this node's log has lost, committed by
+// the replica, if that has any.
+func (w *Worker) reclaim(ctx context.Context, t meta.Table, open meta.OpenUnit) error {
+	if open.Replica == "" || w.knownUnits(t.UID)[open.Unit] {
+		return nil
+	}
+	peer, err := w.peerOf(ctx, open.Replica)
+	if err == nil {
+		err = peer.TakeOver(ctx, open.Unit)
+	}
+	if fault.CodeOf(err) == fault.NotFound {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("unit %s of table %s is lost here and its replica is awaited: %w", open.Unit, t.Name, err)
+	}
+	return nil
+}
+
+// lostUnit is a unit of the table that the catalog has as open on this node,
+// with a replica, and that is not here: its rows cannot be told. Empty if there
+// is none.
+func (w *Worker) lostUnit(ctx context.Context, table, uid string) (string, error) {
+	units, err := w.meta.Units(ctx, table)
+	if errors.Is(err, meta.ErrTableNotFound) {
+		return "", nil
+	}
+	known := w.knownUnits(uid) // read after them: a unit is known before it is opened
+	for _, u := range units.Open {
+		if u.Node == w.o.NodeID && u.Replica != "" && !known[u.Unit] {
+			return u.Unit, nil
+		}
+	}
+	return "", err
+}
+
 // closeUnitsOf closes the units of this node that the catalog has as open and
 // that are not among those that known tells.
 func (w *Worker) closeUnitsOf(ctx context.Context, t meta.Table, known func(tableUID string) map[string]bool) error {
@@ -201,9 +241,16 @@ func (w *Worker) closeUnitsOf(ctx context.Context, t meta.Table, known func(tabl
 		if open.Node != w.o.NodeID || mine[open.Unit] {
 			continue
 		}
+		if err := w.reclaim(ctx, t, open); err != nil {
+			return err
+		}
 		now := time.Now()
-		err := w.meta.Commit(ctx, meta.Commit{Table: t.Name, TableUID: t.UID, Node: open.Node, Unit: open.Unit, Time: now})
-		if err != nil && !errors.Is(err, meta.ErrTableNotFound) {
+		c := meta.Commit{Table: t.Name, TableUID: t.UID, Node: open.Node, Unit: open.Unit, Time: now}
+		if open.Replica != "" {
+			c.By = w.o.NodeID
+		}
+		err := w.meta.Commit(ctx, c)
+		if err != nil && !errors.Is(err, meta.ErrTableNotFound) && !errors.Is(err, meta.ErrUnitTaken) && !errors.Is(err, meta.ErrUnitDone) {
 			return err
 		}
 		w.noteCommitted(committed{Table: t.Name, TableUID: t.UID, Unit: open.Unit, Time: now})

@@ -12,6 +12,7 @@ type metrics struct {
 	flushFailures prometheus.Counter
 	uploaded      prometheus.Counter
 	ingested      prometheus.Counter
+	takeovers     prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer, w *Worker) (*metrics, error) {
@@ -21,6 +22,7 @@ func newMetrics(r prometheus.Registerer, w *Worker) (*metrics, error) {
 	m.flushFailures = m.counter("skein_worker_flush_failures_total", "Tries to flush a unit that failed.")
 	m.uploaded = m.counter("skein_worker_uploaded_bytes_total", "Bytes of data files uploaded.")
 	m.ingested = m.counter("skein_worker_ingested_rows_total", "Rows of bulk loads written to files.")
+	m.takeovers = m.counter("skein_worker_takeovers_total", "Units of other nodes committed from their replica.")
 	m.flushes = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "skein_worker_flush_seconds", Help: "Time to flush a unit, of the try that succeeded.",
 		Buckets: prometheus.ExponentialBuckets(0.001, 4, 9),
@@ -29,7 +31,9 @@ func newMetrics(r prometheus.Registerer, w *Worker) (*metrics, error) {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "skein_worker_buffered_bytes", Help: "Acknowledged rows not yet in files."},
 			func() float64 { return float64(w.buffered()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "skein_worker_log_bytes", Help: "Size of the log."},
-			func() float64 { return float64(w.wal.Bytes()) }))
+			func() float64 { return float64(w.wal.Bytes()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "skein_worker_replica_log_bytes", Help: "Size of the log of other nodes' rows."},
+			func() float64 { return float64(w.replicas.log.Bytes()) }))
 	if r == nil {
 		return m, nil
 	}

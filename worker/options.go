@@ -19,6 +19,7 @@ type Deps struct {
 	DB         *duck.DB // its AllowedDirs hold Options.Dir
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
+	Peer       func(meta.Node) Peer // the worker of another node; nil if there are none
 }
 
 // Options of a worker.
@@ -38,8 +39,14 @@ type Options struct {
 	IngestBytesMax  int64         // likewise in bytes of Arrow data; where files are not sorted, of all that are in memory; 512 MiB if zero
 	RetryBackoffMax time.Duration // longest pause between tries of a flush; 30s if zero
 
+	ReplicaBytesMax int64         // size of the log of other nodes' rows; 1 GiB if zero
+	ReplicaTimeout  time.Duration // how long a replica may take to store rows; 5s if zero
+	ReplicaWait     time.Duration // how long a write that has no replica waits for its flush; 20s if zero
+	TakeoverAfter   time.Duration // silence of a node after which its replicated rows are committed; never if zero
+
 	pinFor      time.Duration // pinTime if zero
 	forgetAfter time.Duration // forgetTime if zero
+	lookEvery   time.Duration // lookTime if zero
 }
 
 const (
@@ -63,6 +70,10 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.IngestRowsMax, 2<<20)
 	setDefault(&o.IngestBytesMax, 512<<20)
 	setDefault(&o.RetryBackoffMax, 30*time.Second)
+	setDefault(&o.ReplicaBytesMax, 1<<30)
+	setDefault(&o.ReplicaTimeout, 5*time.Second)
+	setDefault(&o.ReplicaWait, 20*time.Second)
+	setDefault(&o.lookEvery, lookTime)
 	setDefault(&o.pinFor, pinTime)
 	setDefault(&o.forgetAfter, forgetTime)
 	return o, nil

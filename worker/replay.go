@@ -26,6 +26,14 @@ func (w *Worker) replay() error {
 	number = 0
 	err = w.wal.Replay(func(segment uint64, b []byte) error {
 		number++
+		if len(b) > 0 && b[0] == entryOpened {
+			o, err := readOpenedEntry(b)
+			if err != nil || over[o.Unit] || number < discarded[o.TableUID] {
+				return err
+			}
+			w.replayed(segment, o.Unit, o.NS, o.Table, o.TableUID, units).replica = o.Replica
+			return nil
+		}
 		if len(b) == 0 || b[0] != entryRows {
 			return nil
 		}
@@ -47,7 +55,7 @@ func (w *Worker) replayEnds(b []byte, number int, over map[string]bool, discarde
 		return fault.New(fault.Internal, "an empty log record")
 	}
 	switch b[0] {
-	case entryRows:
+	case entryRows, entryOpened:
 	case entryDiscarded:
 		discarded[string(b[1:])] = number
 	case entryCommitted:
@@ -79,15 +87,21 @@ func (w *Worker) replayRows(segment uint64, e loggedRows, units map[string]*unit
 	if ended(req.TableUid) || len(req.Records) == 0 {
 		return nil
 	}
-	u := units[e.unit]
+	w.replayed(segment, e.unit, e.ns, req.Table, req.TableUid, units).add(newChunk(req.Records, e.version), segment)
+	return nil
+}
+
+// replayed is the unit of a log record.
+func (w *Worker) replayed(segment uint64, id string, ns int64, table, tableUID string, units map[string]*unit) *unit {
+	u := units[id]
 	if u == nil {
-		u = newUnit(w.keep(newTable(req.Table, req.TableUid)), e.ns)
-		u.id, u.sealed, u.replayed, u.generation = e.unit, true, true, generationUnknown
-		units[e.unit] = u
+		u = newUnit(w.keep(newTable(table, tableUID)), ns)
+		u.id, u.sealed, u.replayed, u.generation = id, true, true, generationUnknown
+		units[id] = u
 		u.table.units = append(u.table.units, u)
 	}
-	u.add(newChunk(req.Records, e.version), segment)
-	return nil
+	u.touch(segment)
+	return u
 }
 
 // adopt reserves buffer space for the replayed units, as much as there is, and

@@ -45,6 +45,9 @@ func (w *Worker) trim(ctx context.Context) {
 				keep = min(keep, u.segment)
 			}
 		}
+		if u := t.next; u != nil && u.segment != 0 {
+			keep = min(keep, u.segment)
+		}
 		t.mu.Unlock()
 	}
 	if oldest >= keep {
@@ -132,18 +135,28 @@ const (
 )
 
 // closeLostUnits closes the units of this node that the catalog has as open
-// but the log does not know: the process ended between the two. It tries until
-// it succeeds or ctx ends.
+// but the log does not know: the process ended between the two, or the log is
+// lost. It tries until it succeeds or ctx ends.
 func (w *Worker) closeLostUnits(ctx context.Context) {
+	pause := backoff.NewExponentialBackOff()
+	pause.MaxInterval = w.o.RetryBackoffMax
 	_, _ = backoff.Retry(ctx, func() (struct{}, error) {
-		tables, err := w.meta.Tables(ctx)
-		for _, t := range tables {
-			if err = errors.Join(err, w.closeUnitsOf(ctx, t, w.knownUnits)); ctx.Err() != nil {
-				break
-			}
+		return struct{}{}, w.settle(ctx)
+	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(0))
+}
+
+// settle is one try of closeLostUnits.
+func (w *Worker) settle(ctx context.Context) error {
+	tables, err := w.meta.Tables(ctx)
+	for _, t := range tables {
+		if err = errors.Join(err, w.closeUnitsOf(ctx, t, w.knownUnits)); ctx.Err() != nil {
+			break
 		}
-		return struct{}{}, err
-	}, backoff.WithBackOff(backoff.NewExponentialBackOff()), backoff.WithMaxElapsedTime(0))
+	}
+	if err == nil {
+		w.settled.Store(true)
+	}
+	return err
 }
 
 // knownUnits are the units of a table that this process has or just had.

@@ -41,6 +41,11 @@ type unit struct {
 	pinnedTill time.Time     // of a committed unit
 	gone       bool          // its rows are not kept any more
 	flushed    chan struct{} // closed when it is committed or dropped
+
+	line    []*flight // writes under way, in the order of the log
+	replica string    // the node that has its rows, too; empty if the table is not replicated
+	link    *link     // to it; nil if there is none, or another process has logged the unit
+	taken   error     // set if another node has committed it
 }
 
 // generationUnknown is that of rows that another process has logged.
@@ -73,14 +78,20 @@ func newChunk(rows []*nodev1.Record, version int) chunk {
 
 // add appends acknowledged rows. The table's lock is held.
 func (u *unit) add(c chunk, segment uint64) {
-	if u.segment == 0 {
-		u.segment = segment
-	}
-	u.last = segment
+	u.touch(segment)
 	u.chunks = append(u.chunks, c)
 	u.written = time.Now()
 	u.rows += int64(len(c.rows))
 	u.bytes += c.bytes
+}
+
+// touch notes a segment of the log that holds something of the unit. The table's
+// lock is held.
+func (u *unit) touch(segment uint64) {
+	if u.segment == 0 {
+		u.segment = segment
+	}
+	u.last = max(u.last, segment)
 }
 
 // version is the oldest schema that holds the chunks.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -52,6 +53,13 @@ type Worker struct {
 	started  bool
 	wg       sync.WaitGroup // the loop and what it starts
 	hot      hotFiles
+
+	peer     func(meta.Node) Peer // nil if there are no other nodes
+	suspects map[string]time.Time // nodes -> when they failed as replicas; guarded by mu
+	replicas *replicas            // rows of other nodes
+	settled  atomic.Bool          // no unit of this node is known to the catalog alone
+
+	unsettled atomic.Bool // Relearn could not settle, watch goes on
 }
 
 // New opens the log in Options.Dir and puts the acknowledged rows that it
@@ -70,6 +78,7 @@ func New(d Deps, o Options) (*Worker, error) {
 		tables: map[string]*table{},
 		again:  make(chan struct{}),
 		kick:   make(chan struct{}, 1), pressure: make(chan struct{}, 1),
+		peer: d.Peer, suspects: map[string]time.Time{},
 	}
 	for _, dir := range []string{w.hotDir(), w.tempDir()} {
 		if err := emptyDir(dir); err != nil {
@@ -79,11 +88,16 @@ func New(d Deps, o Options) (*Worker, error) {
 	if w.wal, err = wal.Open(filepath.Join(o.Dir, "log"), wal.Options{SegmentBytes: o.SegmentBytes}); err != nil {
 		return nil, err
 	}
+	if w.replicas, err = openReplicas(o.Dir, o, w.wanted); err != nil {
+		w.wal.Close()
+		return nil, err
+	}
 	if w.metrics, err = newMetrics(d.Registerer, w); err == nil {
 		err = w.replay()
 	}
 	if err != nil {
 		w.wal.Close()
+		w.replicas.log.Close()
 		w.metrics.unregister()
 		return nil, err
 	}
@@ -116,6 +130,7 @@ func (w *Worker) Start(ctx context.Context) {
 	w.started = true
 	ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	w.wg.Go(func() { w.loop(ctx) })
+	w.wg.Go(func() { w.watch(ctx) })
 }
 
 // Close takes no more writes, flushes every row and waits for it. If ctx ends
@@ -132,8 +147,10 @@ func (w *Worker) Close(ctx context.Context) error {
 	}
 	w.cancel()
 	w.wg.Wait()
-	if e := w.wal.Close(); err == nil {
-		err = e
+	for _, log := range []*wal.Log{w.wal, w.replicas.log} {
+		if e := log.Close(); err == nil {
+			err = e
+		}
 	}
 	w.hot.close()
 	w.metrics.unregister()

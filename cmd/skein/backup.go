@@ -2,18 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"time"
 
-	"golang.org/x/term"
-	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"skein/cmd/skein/internal/client"
 	"skein/cmd/skein/internal/output"
-	"skein/internal/fault"
 	olapv1 "skein/proto/olap/v1"
 )
 
@@ -22,16 +17,20 @@ type backupCmd struct {
 	Status  backupStatusCmd  `cmd:"" help:"Show how the automatic backup is, what ran, and which moments tables can go back to."`
 	Verify  backupVerifyCmd  `cmd:"" help:"Prove that the backup would restore."`
 	Restore backupRestoreCmd `cmd:"" help:"Bring tables back from the backup."`
+	Watch   backupWatchCmd   `cmd:"" help:"Follow an operation that runs, to its end."`
+	Cancel  backupCancelCmd  `cmd:"" help:"End an operation that runs, on whatever node."`
 	Retry   backupRetryCmd   `cmd:"" help:"Try again what the automatic backup has put aside."`
 }
 
 // Help is shown by kong.
 func (*backupCmd) Help() string {
 	return `Nodes with --s3-backup copy the files of tables with backup_enabled by themselves. These commands do the
-rest. All may be interrupted and repeated: they go on where they were.
+rest. What they begin goes on at the node if they are interrupted, until skein backup cancel. All may be repeated:
+they go on where they were.
 
     skein backup run                               # every table, whatever its settings
     skein backup run --table users --day 2024-01-15
+    skein backup watch                             # follow what runs, from anywhere
     skein backup verify                            # exit code 1 if anything is missing or wrong
     skein backup restore --dry-run                 # what a restore of all tables would copy
     skein backup restore --table users --at 2024-01-15T10:00:00Z`
@@ -52,7 +51,7 @@ func (c *backupRunCmd) Run(t *terminal) error {
 	return c.Connection.use(func(ctx context.Context, cl *client.Client) error {
 		req := &olapv1.BackupRequest{Table: c.Table, Id: c.ID, Day: c.Day, DryRun: c.DryRun}
 		stream, err := cl.Admin.Backup(ctx, req)
-		return watch(t, cl, c.Quiet, stream, err)
+		return watch(ctx, t, cl, c.Quiet, stream, err)
 	})
 }
 
@@ -68,7 +67,7 @@ type backupVerifyCmd struct {
 func (c *backupVerifyCmd) Run(t *terminal) error {
 	return c.Connection.use(func(ctx context.Context, cl *client.Client) error {
 		stream, err := cl.Admin.VerifyBackup(ctx, &olapv1.VerifyBackupRequest{Table: c.Table, Deep: c.Deep})
-		return watch(t, cl, c.Quiet, stream, err)
+		return watch(ctx, t, cl, c.Quiet, stream, err)
 	})
 }
 
@@ -94,7 +93,7 @@ func (c *backupRestoreCmd) Run(t *terminal) error {
 	}
 	return c.Connection.use(func(ctx context.Context, cl *client.Client) error {
 		stream, err := cl.Admin.Restore(ctx, req)
-		return watch(t, cl, c.Quiet, stream, err)
+		return watch(ctx, t, cl, c.Quiet, stream, err)
 	})
 }
 
@@ -108,58 +107,6 @@ func momentOf(text string) (time.Time, error) {
 		return at, fmt.Errorf("--at %s: use YYYY-MM-DD or a time such as 2024-01-15T10:00:00Z", text)
 	}
 	return at, nil
-}
-
-// told is a message of the server that tells of an operation.
-type told interface{ GetOperation() *olapv1.Operation }
-
-// watch follows an operation to its end and prints what came of it. Problems
-// make it fail.
-func watch[T any, P interface {
-	*T
-	told
-}](t *terminal, cl *client.Client, quiet bool, stream grpc.ServerStreamingClient[T], err error) error {
-	if err != nil {
-		return cl.Error(err)
-	}
-	var bar *fileProgress
-	if !quiet && term.IsTerminal(int(t.err.Fd())) {
-		bar = newFileProgress(t.err)
-		defer bar.clear()
-	}
-	var last *olapv1.Operation
-	for {
-		m, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return cl.Error(err)
-		}
-		op := P(m).GetOperation()
-		if bar != nil {
-			bar.files(op.GetFiles(), op.GetFilesTotal(), op.GetBytes())
-		}
-		last = op
-	}
-	if last == nil {
-		return fault.New(fault.Unavailable, "the server ended without a result; try again, it goes on where it was")
-	}
-	if bar != nil {
-		bar.clear()
-	}
-	if last.GetProblems() > 0 {
-		for _, example := range last.GetExamples() {
-			fmt.Fprintln(t.err, example)
-		}
-		return fault.Newf(fault.FailedPrecondition, "%s", last.GetMessage())
-	}
-	if quiet {
-		return nil
-	}
-	took := last.GetUpdated().AsTime().Sub(last.GetStarted().AsTime())
-	_, err = fmt.Fprintf(t.out, "%s in %.1f s\n", last.GetMessage(), took.Seconds())
-	return err
 }
 
 type backupRetryCmd struct {
@@ -225,14 +172,18 @@ func (c *backupStatusCmd) operations(ctx context.Context, cl *client.Client, t *
 	}
 	var rows [][]any
 	for _, op := range list.GetOperations()[:min(len(list.GetOperations()), operationsShown)] {
-		rows = append(rows, []any{momentText(op.GetStarted()), op.GetKind(), op.GetTable(), op.GetState(), fmt.Sprintf("%d of %d", op.GetFiles(), op.GetFilesTotal()),
+		state := op.GetState()
+		if op.GetCanceling() {
+			state = "canceling"
+		}
+		rows = append(rows, []any{op.GetId(), momentText(op.GetStarted()), op.GetKind(), op.GetTable(), state, op.GetNode(), fmt.Sprintf("%d of %d", op.GetFiles(), op.GetFilesTotal()),
 			op.GetFilesCopied(), op.GetProblems(), op.GetMessage()})
 	}
 	if len(rows) == 0 {
 		return nil
 	}
-	return printRows(ctx, t, c.Format, []string{"started", "kind", "table", "state", "files", "copied", "problems", "message"},
-		[]any{"", "", "", "", "", int64(0), int64(0), ""}, rows)
+	return printRows(ctx, t, c.Format, []string{"id", "started", "kind", "table", "state", "node", "files", "copied", "problems", "message"},
+		[]any{"", "", "", "", "", "", "", int64(0), int64(0), ""}, rows)
 }
 
 const operationsShown = 10

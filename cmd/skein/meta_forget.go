@@ -26,7 +26,8 @@ type metaForgetCmd struct {
 func (*metaForgetCmd) Help() string {
 	return `Queries of a table fail as long as a node that may hold unflushed rows of it does not answer. If its disk is lost,
 nobody has these rows any more: say so by this command. The node must not be alive. If it comes back with its disk after
-all, it stores its rows, and they are there again, each once.
+all, it stores its rows, and they are there again, each once. Units of tables with the setting replicated whose replica
+is in service are left alone: it takes them over.
 
     skein meta nodes forget n3 --dry-run   # tables with unflushed rows of n3
     skein meta nodes forget n3`
@@ -60,19 +61,26 @@ func (c *metaForgetCmd) Run(t *terminal) error {
 // report counts units by table.
 func (c *metaForgetCmd) report(what string, r *olapv1.ForgetNodeResponse) string {
 	var order []string
-	count := map[string]int{}
+	count, replicated := map[string]int{}, map[string]int{}
 	for _, u := range r.GetUnits() {
 		if count[u.GetTable()] == 0 {
 			order = append(order, u.GetTable())
 		}
 		count[u.GetTable()]++
+		if u.GetReplica() != "" {
+			replicated[u.GetTable()]++
+		}
 	}
 	if len(order) == 0 {
 		return fmt.Sprintf("%s has no unflushed rows\n", c.Node)
 	}
 	text := fmt.Sprintf("%s %s unflushed rows of:\n", c.Node, what)
 	for _, table := range order {
-		text += fmt.Sprintf("  %s  %d units\n", table, count[table])
+		text += fmt.Sprintf("  %s  %d units", table, count[table])
+		if n := replicated[table]; n > 0 {
+			text += fmt.Sprintf(", %d of them on a replica, too", n)
+		}
+		text += "\n"
 	}
 	return text
 }

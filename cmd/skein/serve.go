@@ -35,6 +35,8 @@ type serveCmd struct {
 	Bucket          string   `help:"Bucket of the data." default:"olap-data" env:"SKEIN_BUCKET" placeholder:"NAME" group:"Cluster:"`
 	BackupBucket    string   `help:"Bucket of the backups." default:"olap-backup" env:"SKEIN_BACKUP_BUCKET" placeholder:"NAME" group:"Cluster:"`
 
+	TakeoverAfter time.Duration `help:"Silence of a node after which the nodes that have the unflushed rows of its replicated tables, too, store them; more than two heartbeats of 30s are sensible. 0 is never." default:"1m" env:"SKEIN_TAKEOVER_AFTER" placeholder:"TIME" group:"Cluster:"`
+
 	pools
 	Catalog catalogFlags `embed:""`
 
@@ -107,8 +109,8 @@ func (c *serveCmd) server() (server.Config, error) {
 	cfg := server.Config{
 		DataDir: c.DataDir, GRPCAddr: c.GRPCAddr, HTTPAddr: c.HTTPAddr, AdvertiseAddr: c.AdvertiseAddr, Roles: c.Roles, NodeID: c.NodeID,
 		Redis: c.Redis, S3: c.S3, S3Backup: c.S3Backup, S3AccessKey: c.S3AccessKey, S3SecretKey: c.S3SecretKey, Bucket: c.Bucket, BackupBucket: c.BackupBucket,
-		ParallelEndpoints: c.ParallelEndpoints,
-		AuthFile:          c.AuthFile, TLSCert: c.TLSCert, TLSKey: c.TLSKey,
+		TakeoverAfter: c.TakeoverAfter, ParallelEndpoints: c.ParallelEndpoints,
+		AuthFile: c.AuthFile, TLSCert: c.TLSCert, TLSKey: c.TLSKey,
 		MemoryBytes: int64(c.MemoryLimit), Threads: c.Threads, CacheBytes: int64(c.CacheSize),
 		QueriesMax: c.QueriesMax, QueryBytesMax: int64(c.QueryMemory), QueryTimeout: c.QueryTimeout,
 	}

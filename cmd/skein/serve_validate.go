@@ -5,7 +5,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 )
+
+// takeoverAfterMin is beyond the time between two heartbeats.
+const takeoverAfterMin = 35 * time.Second
 
 // Validate is called by kong.
 func (c *serveCmd) Validate() error {
@@ -42,6 +46,8 @@ func (c *serveCmd) Validate() error {
 		return errors.New("--roles needs at least one of coordinator, worker")
 	case c.Threads < 0:
 		return errors.New("--threads must not be negative")
+	case c.TakeoverAfter != 0 && c.TakeoverAfter < takeoverAfterMin:
+		return fmt.Errorf("--takeover-after must be at least %s, as nodes are heard of every 30s, or 0 for never", takeoverAfterMin)
 	case c.QueriesMax < 1:
 		return errors.New("--queries-max must be at least 1")
 	case c.QueryMemory < 1:

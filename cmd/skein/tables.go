@@ -117,6 +117,7 @@ func tableFacts(ctx context.Context, cl *client.Client, w io.Writer, table, form
 	add("flush_interval_seconds", int64(config.GetFlushIntervalSeconds()))
 	add("retention_days", int64(config.GetRetentionDays()))
 	add("backup_enabled", fmt.Sprint(config.GetBackupEnabled()))
+	add("replicated", fmt.Sprint(config.GetReplicated()))
 	for _, k := range slices.Sorted(maps.Keys(config.GetProperties())) {
 		add("property "+k, config.GetProperties()[k])
 	}

@@ -55,7 +55,7 @@ func TestCheck(t *testing.T) {
 func TestCopyKeys(t *testing.T) {
 	at := time.Date(2024, 1, 15, 23, 59, 59, 7, time.UTC)
 	key := copyKey("users", at)
-	if key != "metadata/tables/users/2024-01-15/1705363199000000007.json.gz" {
+	if key != "metadata/tables/users/2024-01-15/1705363199000000007.json.zst" {
 		t.Error(key)
 	}
 	if table, made, ok := parseCopyKey(key); table != "users" || !made.Equal(at) || !ok {
@@ -64,69 +64,36 @@ func TestCopyKeys(t *testing.T) {
 	if next := copyKey("users", at.Add(time.Nanosecond)); next <= key {
 		t.Errorf("%s is not after %s", next, key)
 	}
-	for _, bad := range []string{"", Prefix, Prefix + "users/x", Prefix + "users/2024-01-15/x.json.gz", Prefix + "users/2024-01-15/1.parquet"} {
+	for _, bad := range []string{"", Prefix, Prefix + "users/x", Prefix + "users/2024-01-15/x.json.zst", Prefix + "users/2024-01-15/1.parquet"} {
 		if _, _, ok := parseCopyKey(bad); ok {
 			t.Error(bad)
 		}
 	}
 }
 
-func TestWantedFiles(t *testing.T) {
+func TestWants(t *testing.T) {
 	files := []meta.File{
 		{Path: "t/a/1", HasID: true, ID: "a", Day: "2024-01-01"}, {Path: "t/a/2", HasID: true, ID: "a", Day: "2024-01-02"},
 		{Path: "t/b/1", HasID: true, ID: "b", Day: "2024-01-01"}, {Path: "t/_/1", Day: "2024-01-01"},
 	}
 	for _, c := range []struct {
-		r      Request
-		prefix string
-		want   []string
+		r    Request
+		want []string
 	}{
-		{Request{}, "t/", []string{"t/_/1", "t/a/1", "t/a/2", "t/b/1"}},
-		{Request{ID: "a"}, "t/", []string{"t/_/1", "t/a/1", "t/a/2"}}, // a file of many ids may hold it
-		{Request{ID: "a", Day: "2024-01-02"}, "t/a/", []string{"t/a/2"}},
-		{Request{Day: "2024-01-01"}, "t/", []string{"t/_/1", "t/a/1", "t/b/1"}},
-		{Request{Day: "2030-01-01"}, "t/", nil},
+		{Request{}, []string{"t/a/1", "t/a/2", "t/b/1", "t/_/1"}},
+		{Request{ID: "a"}, []string{"t/a/1", "t/a/2", "t/_/1"}}, // a file of many ids may hold it
+		{Request{ID: "a", Day: "2024-01-02"}, []string{"t/a/2"}},
+		{Request{Day: "2024-01-01"}, []string{"t/a/1", "t/b/1", "t/_/1"}},
+		{Request{Day: "2030-01-01"}, nil},
 	} {
-		got := wanted(files, c.r)
-		want := map[string]meta.File{}
+		var got []string
 		for _, f := range files {
-			for _, path := range c.want {
-				if f.Path == path {
-					want[path] = f
-				}
+			if c.r.wants(f) {
+				got = append(got, f.Path)
 			}
 		}
-		if d := cmp.Diff(want, got); d != "" {
+		if d := cmp.Diff(c.want, got); d != "" {
 			t.Errorf("%+v: %s", c.r, d)
-		}
-		if p := prefixOf("t", c.r.ID, got); p != c.prefix {
-			t.Errorf("%+v: prefix %s", c.r, p)
-		}
-	}
-}
-
-// An index copy keeps everything that the catalog does.
-func TestIndexCopyRoundTrip(t *testing.T) {
-	at := time.Date(2024, 1, 15, 10, 0, 0, 123456789, time.UTC)
-	c := indexCopy{Format: copyFormat, At: at, Version: 7, Table: meta.Table{
-		Name: "t", UID: "U~V", Revision: 3, Created: at, Config: meta.Config{BufferSize: 5, BackupEnabled: true, Properties: map[string]string{"id_buckets": "8"}},
-		Schemas: []meta.Schema{{Columns: []meta.Column{{Name: "id", Type: meta.Type{Kind: meta.KindVarchar}}}, IDColumn: "id", Records: true}},
-	}, Files: []meta.File{{Path: "t/a/1", ID: "ü", HasID: true, Day: "2024-01-15", Rows: 9, Bytes: 8, MinTime: at, MaxTime: at, Unit: "u",
-		Ranges: meta.NewRanges([]meta.Range{{Column: 0, Min: "a", Max: "ü\x00 z"}})}}}
-	data, err := encodeCopy(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := decodeCopy(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(c, got); d != "" {
-		t.Error(d)
-	}
-	for _, bad := range [][]byte{nil, []byte("x"), data[:len(data)-9], append([]byte(nil), data[:20]...)} {
-		if _, err := decodeCopy(bad); err == nil {
-			t.Errorf("%d bytes pass", len(bad))
 		}
 	}
 }

@@ -1,13 +1,9 @@
 package backup
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -21,19 +17,9 @@ import (
 const Prefix = "metadata/tables/"
 
 const (
-	copySuffix   = ".json.gz"
-	copyBytesMax = 4 << 30 // of one copy, decompressed
-	copyFormat   = 1
+	copySuffix   = ".json.zst"
+	copyBytesMax = 16 << 30 // of one copy, compressed
 )
-
-// indexCopy is a table's index at one moment, as it is kept.
-type indexCopy struct {
-	Format  int
-	At      time.Time // before the index was read
-	Version int64     // of the listing
-	Table   meta.Table
-	Files   []meta.File
-}
 
 // copyKey orders by time.
 func copyKey(table string, at time.Time) string {
@@ -53,65 +39,12 @@ func parseCopyKey(key string) (table string, at time.Time, ok bool) {
 
 // record copies the table's index to the backup store, and tells its version.
 func (s *Service) record(ctx context.Context, table string) (version int64, err error) {
-	at := time.Now().UTC()
-	t, l, err := s.index(ctx, table)
+	x, err := s.take(ctx, table)
 	if err != nil {
 		return 0, err
 	}
-	if t.Created.After(at) { // made while it was read: the clocks of two nodes
-		at = t.Created
-	}
-	data, err := encodeCopy(indexCopy{Format: copyFormat, At: at, Version: l.Version, Table: t, Files: l.Files})
-	if err != nil {
-		return 0, err
-	}
-	if err := s.Spare.Put(ctx, copyKey(t.Name, at), bytes.NewReader(data), int64(len(data))); err != nil {
-		return 0, fmt.Errorf("copy of the index of table %s: %w", table, err)
-	}
-	return l.Version, nil
-}
-
-func encodeCopy(c indexCopy) ([]byte, error) {
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	err := errors.Join(json.NewEncoder(z).Encode(c), z.Close())
-	return b.Bytes(), err
-}
-
-// readCopy reads and checks a copy: gzip has a checksum of its own.
-func (s *Service) readCopy(ctx context.Context, key string) (c indexCopy, err error) {
-	body, err := s.Spare.Get(ctx, key, 0, -1)
-	if err != nil {
-		return c, err
-	}
-	defer body.Close()
-	data, err := io.ReadAll(io.LimitReader(body, copyBytesMax))
-	if err != nil {
-		return c, err
-	}
-	if c, err = decodeCopy(data); err != nil {
-		return c, fault.Newf(fault.FailedPrecondition, "copy of an index %s is damaged: %w; choose another moment", key, err)
-	}
-	return c, nil
-}
-
-// decodeCopy reads what encodeCopy wrote.
-func decodeCopy(data []byte) (c indexCopy, err error) {
-	z, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
-		return c, err
-	}
-	text, err := io.ReadAll(io.LimitReader(z, copyBytesMax))
-	if err != nil {
-		return c, err
-	}
-	if err := json.Unmarshal(text, &c); err != nil {
-		return c, err
-	}
-	if c.Format != copyFormat {
-		return c, fmt.Errorf("format %d, want %d", c.Format, copyFormat)
-	}
-	return c, c.Table.Validate()
+	defer x.remove()
+	return x.version, s.save(ctx, x)
 }
 
 // copies yields the copies of a table's index, the oldest first; of all tables
@@ -134,21 +67,22 @@ func (s *Service) copies(ctx context.Context, table string) ([]string, error) {
 }
 
 // copyAt is the newest copy of the table's index that is not later than at.
-func (s *Service) copyAt(ctx context.Context, table string, at time.Time) (indexCopy, error) {
+// The caller removes it.
+func (s *Service) copyAt(ctx context.Context, table string, at time.Time) (*index, error) {
 	keys, err := s.copies(ctx, table)
 	if err != nil {
-		return indexCopy{}, err
+		return nil, err
 	}
 	if len(keys) == 0 {
-		return indexCopy{}, fmt.Errorf("table %q: %w; the backup does not know it either", table, meta.ErrTableNotFound)
+		return nil, fmt.Errorf("table %q: %w; the backup does not know it either", table, meta.ErrTableNotFound)
 	}
 	_, oldest, _ := parseCopyKey(keys[0])
 	for i := len(keys) - 1; i >= 0; i-- {
 		if _, made, _ := parseCopyKey(keys[i]); !made.After(at) {
-			return s.readCopy(ctx, keys[i])
+			return s.fetch(ctx, keys[i])
 		}
 	}
-	return indexCopy{}, fault.Newf(fault.NotFound, "table %s at %s: the index was not copied then; the oldest copy is of %s",
+	return nil, fault.Newf(fault.NotFound, "table %s at %s: the index was not copied then; the oldest copy is of %s",
 		table, at.Format(time.RFC3339), oldest.Format(time.RFC3339Nano))
 }
 

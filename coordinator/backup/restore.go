@@ -18,7 +18,8 @@ import (
 
 // Restore brings tables back from the backup store: the files that the primary
 // store misses, and with At the index of that moment. A table that the catalog
-// does not know is made again from the newest copy of its index.
+// does not know is made again from the newest copy of its index. Readers see a
+// table as it was or as it becomes, and nothing in between.
 func (s *Service) Restore(ctx context.Context, r Request, report func(Operation)) (Operation, error) {
 	if err := r.Check(); err != nil {
 		return Operation{}, err
@@ -41,7 +42,7 @@ func (s *Service) Restore(ctx context.Context, r Request, report func(Operation)
 		}
 		var errs []error
 		for _, name := range names {
-			err := s.restoreTable(ctx, name, r, t)
+			err := s.restoreAgain(ctx, name, r, t)
 			if ctx.Err() != nil {
 				return "", ctx.Err()
 			}
@@ -69,45 +70,61 @@ func (s *Service) restorable(ctx context.Context, r Request) ([]string, error) {
 	return slices.Sorted(maps.Keys(all)), nil
 }
 
+// restoreTries bounds how often a table is restored that others change in
+// ways that do not go together with it.
+const restoreTries = 4
+
+func (s *Service) restoreAgain(ctx context.Context, name string, r Request, t *tracker) (err error) {
+	begin := t.now()
+	for range restoreTries {
+		t.change(func(op *Operation) { op.FilesTotal, op.Files, op.Bytes = begin.FilesTotal, begin.Files, begin.Bytes })
+		if err = s.restoreTable(ctx, name, r, t); !errors.Is(err, meta.ErrConflict) {
+			return err
+		}
+	}
+	return fmt.Errorf("its files were merged or deleted again and again meanwhile, try again: %w", err)
+}
+
 func (s *Service) restoreTable(ctx context.Context, name string, r Request, t *tracker) error {
-	table, l, err := s.index(ctx, name)
+	now, err := s.take(ctx, name)
+	defer func() { now.remove() }()
 	exists := err == nil
 	switch {
 	case err != nil && !gone(err):
 		return err
 	case exists && r.At.IsZero():
-		return s.bringFiles(ctx, name, l.Files, r, t)
+		return s.bringFiles(ctx, now, r, t)
 	}
 	at := r.At
 	if at.IsZero() {
 		at = time.Now()
 	}
-	c, err := s.copyAt(ctx, name, at)
+	target, err := s.copyAt(ctx, name, at)
 	if err != nil {
 		return err
 	}
-	if exists && lineage(c.Table.UID) != lineage(table.UID) {
-		return fault.Newf(fault.FailedPrecondition, "it was dropped and made again after %s; drop it first, then restore", c.At.Format(time.RFC3339))
+	defer target.remove()
+	if exists && lineage(target.table.UID) != lineage(now.table.UID) {
+		return fault.Newf(fault.FailedPrecondition, "it was dropped and made again after %s; drop it first, then restore", target.at.Format(time.RFC3339))
 	}
-	if exists && !r.DryRun {
-		if l, err = s.saveState(ctx, name); err != nil {
+	if r.DryRun {
+		return s.bringFiles(ctx, target, r, t)
+	}
+	p := &putBack{s: s, target: target}
+	if exists {
+		now.remove()
+		if now, err = s.saveState(ctx, name); err != nil {
 			return err
 		}
+		p.was = now
 	}
-	if !r.DryRun {
-		if err := s.keepFiles(ctx, c.Files, l.Files); err != nil {
-			return err
-		}
-	}
-	if err := s.bringFiles(ctx, name, c.Files, r, t); err != nil || r.DryRun {
+	if err := p.prepare(ctx); err != nil {
 		return err
 	}
-	if !exists {
-		if table, err = s.remake(ctx, c.Table); err != nil {
-			return err
-		}
+	if err := s.bringFiles(ctx, target, r, t); err != nil {
+		return err
 	}
-	return s.setIndex(ctx, table, l.Files, c.Files)
+	return p.apply(ctx)
 }
 
 // lineage is what the UIDs of a table and of its restored forms share.
@@ -117,117 +134,74 @@ func lineage(uid string) string {
 }
 
 // saveState copies the index as it is, with all rows in files, so that going
-// back can be undone.
-func (s *Service) saveState(ctx context.Context, name string) (meta.Listing, error) {
+// back can be undone. The caller removes it.
+func (s *Service) saveState(ctx context.Context, name string) (*index, error) {
 	if s.Flush != nil {
 		if err := s.Flush(ctx, name); err != nil {
-			return meta.Listing{}, fmt.Errorf("rows that are in no file yet: %w", err)
+			return nil, fmt.Errorf("rows that are in no file yet: %w", err)
 		}
 	}
-	if _, err := s.record(ctx, name); err != nil {
-		return meta.Listing{}, err
+	x, err := s.take(ctx, name)
+	if err != nil {
+		return nil, err
 	}
-	_, l, err := s.index(ctx, name)
-	return l, err
-}
-
-// keepFiles replaces what the queue would delete.
-func (s *Service) keepFiles(ctx context.Context, files, indexed []meta.File) error {
-	known := paths(indexed)
-	var keys []string
-	for _, f := range files {
-		if !known[f.Path] {
-			keys = append(keys, f.Path)
-		}
+	if err := s.save(ctx, x); err != nil {
+		x.remove()
+		return nil, err
 	}
-	if len(keys) == 0 {
-		return nil
-	}
-	return transfer.QueueCopies(ctx, s.Queue, keys...)
+	return x, nil
 }
 
 // bringFiles copies what the primary store misses. It fails if a file is
 // nowhere.
-func (s *Service) bringFiles(ctx context.Context, name string, files []meta.File, r Request, t *tracker) error {
-	want := wanted(files, Request{})
-	missing, err := s.sync(ctx, s.Spare, s.Primary, name+"/", want, r.DryRun, t)
-	if err != nil {
-		return err
+func (s *Service) bringFiles(ctx context.Context, x *index, r Request, t *tracker) error {
+	missing, example, err := s.sync(ctx, s.Spare, s.Primary, x, Request{Table: x.table.Name, DryRun: r.DryRun}, t)
+	if err == nil && missing > 0 {
+		err = fault.Newf(fault.FailedPrecondition, "%d of %d files are in neither store, such as %s; what could be copied is copied", missing, x.count, example)
 	}
-	for _, path := range missing {
-		t.problem(path + " is in neither store")
-	}
-	if n := len(missing); n > 0 {
-		return fault.Newf(fault.FailedPrecondition, "%d of %d files are in neither store, such as %s; what could be copied is copied", n, len(want), slices.Min(missing))
+	return err
+}
+
+// remade is the table of a copy as it is made again.
+func remade(t meta.Table) meta.Table {
+	t.UID = lineage(t.UID) + "~" + ulid.Make().String()
+	t.Stats = meta.Stats{LastWrite: t.Stats.LastWrite}
+	return t
+}
+
+// queued does something to the queue with the paths of an index's files that
+// want says, a page at a time.
+func queued(ctx context.Context, x *index, want func(meta.File) bool, do func(keys ...string) error) error {
+	for page, err := range x.files(ctx) {
+		if err != nil {
+			return err
+		}
+		var keys []string
+		for _, f := range page {
+			if want(f) {
+				keys = append(keys, f.Path)
+			}
+		}
+		if len(keys) > 0 {
+			if err := do(keys...); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
 
-// remake makes a table again that the catalog does not know.
-func (s *Service) remake(ctx context.Context, t meta.Table) (meta.Table, error) {
-	t.UID = lineage(t.UID) + "~" + ulid.Make().String()
-	t.Stats = meta.Stats{}
-	if err := s.Catalog.CreateTable(ctx, t); err != nil {
-		return t, err
-	}
-	return s.Catalog.Table(ctx, t.Name)
+// keep replaces what the queue would delete of the files that come back.
+func (p *putBack) keep(ctx context.Context) error {
+	return queued(ctx, p.target, func(f meta.File) bool { return !p.had.Has(f.Path) },
+		func(keys ...string) error { return transfer.QueueCopies(ctx, p.s.Queue, keys...) })
 }
 
-// setIndex makes the index of the table that of target: in one commit, if
-// that is not too large.
-func (s *Service) setIndex(ctx context.Context, t meta.Table, now, target []meta.File) error {
-	if n := slices.MaxFunc(append(target, meta.File{}), func(a, b meta.File) int { return a.SchemaVersion - b.SchemaVersion }).SchemaVersion; n > t.SchemaVersion() {
-		return fault.Newf(fault.FailedPrecondition, "its files have schema version %d, the table %d", n, t.SchemaVersion())
+// forget lets the files that left the index be deleted after the grace time.
+func (p *putBack) forget(ctx context.Context) {
+	err := queued(ctx, p.was, func(f meta.File) bool { return !p.wants.Has(f.Path) },
+		func(keys ...string) error { return transfer.QueueDeletions(ctx, p.s.Queue, p.s.o.Grace, keys...) })
+	if err != nil {
+		p.s.Log.Warn("files that left the index are not deleted", "table", p.was.table.Name, "error", err)
 	}
-	had, wants := paths(now), paths(target)
-	c := meta.Commit{Table: t.Name, TableUID: t.UID, Time: time.Now().UTC()}
-	var removed, units []string
-	commit := func() error {
-		if len(c.Add)+len(c.Remove) == 0 {
-			return nil
-		}
-		c.Unit = "restore-" + ulid.Make().String()
-		units = append(units, c.Unit)
-		err := s.Catalog.Commit(ctx, c)
-		c.Add, c.Remove = nil, nil
-		return err
-	}
-	for _, f := range target {
-		if had[f.Path] {
-			continue
-		}
-		if c.Add = append(c.Add, f); len(c.Add) == meta.CommitFilesMax {
-			if err := commit(); err != nil {
-				return err
-			}
-		}
-	}
-	for _, f := range now {
-		if wants[f.Path] {
-			continue
-		}
-		removed = append(removed, f.Path)
-		if c.Remove = append(c.Remove, f.Path); len(c.Add)+len(c.Remove) == meta.CommitFilesMax {
-			if err := commit(); err != nil {
-				return err
-			}
-		}
-	}
-	if err := commit(); err != nil {
-		return err
-	}
-	if len(removed) > 0 {
-		if err := transfer.QueueDeletions(ctx, s.Queue, s.o.Grace, removed...); err != nil {
-			s.Log.Warn("files that left the index are not deleted", "table", t.Name, "files", len(removed), "error", err)
-		}
-	}
-	return s.Catalog.ForgetUnits(ctx, t.Name, units)
-}
-
-func paths(files []meta.File) map[string]bool {
-	all := make(map[string]bool, len(files))
-	for _, f := range files {
-		all[f.Path] = true
-	}
-	return all
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"skein/internal/fault"
 	"skein/meta"
+	"skein/meta/snapshot"
 	"skein/objstore"
 	"skein/objstore/transfer"
 )
@@ -49,69 +49,50 @@ func (s *Service) Backup(ctx context.Context, r Request, report func(Operation))
 }
 
 func (s *Service) backupTable(ctx context.Context, name string, r Request, t *tracker) error {
-	_, l, err := s.index(ctx, name)
+	x, err := s.take(ctx, name)
 	if err != nil {
 		return err
 	}
-	files := wanted(l.Files, r)
-	missing, err := s.sync(ctx, s.Primary, s.Spare, prefixOf(name, r.ID, files), files, r.DryRun, t)
-	if err != nil {
+	defer x.remove()
+	missing, _, err := s.sync(ctx, s.Primary, s.Spare, x, r, t)
+	if err != nil || r.DryRun || r.ID != "" || r.Day != "" || missing > 0 {
 		return err
 	}
-	for _, path := range missing {
-		t.problem(path + " is in neither store")
-	}
-	if r.DryRun || r.ID != "" || r.Day != "" || len(missing) > 0 {
-		return nil
-	}
-	_, err = s.record(ctx, name)
-	return errors.Join(err, s.prune(ctx, name))
+	return errors.Join(s.save(ctx, x), s.prune(ctx, name))
 }
 
-// wanted are the files that may hold rows of the request's id and day.
-func wanted(files []meta.File, r Request) map[string]meta.File {
-	some := map[string]meta.File{}
-	for _, f := range files {
-		if (r.ID == "" || !f.HasID || f.ID == r.ID) && (r.Day == "" || f.Day == r.Day) {
-			some[f.Path] = f
-		}
-	}
-	return some
+// wants tells whether a file may hold rows of the request's id and day.
+func (r *Request) wants(f meta.File) bool {
+	return (r.ID == "" || !f.HasID || f.ID == r.ID) && (r.Day == "" || f.Day == r.Day)
 }
 
-// prefixOf is where the files are: listing more would cost time.
-func prefixOf(table, id string, files map[string]meta.File) string {
-	for _, f := range files {
-		if id == "" || !f.HasID {
-			return table + "/"
-		}
-	}
-	if id == "" {
-		return table + "/"
-	}
-	return table + "/" + meta.EncodeID(id) + "/"
-}
-
-// sync copies what to misses of the files and returns those that are in
-// neither store. It counts in t.
-func (s *Service) sync(ctx context.Context, from, to objstore.Store, prefix string, files map[string]meta.File, dry bool, t *tracker) (missing []string, err error) {
+// sync copies what to misses of the index's files that r wants, counts in t,
+// and tells how many are in neither store, and one of them.
+func (s *Service) sync(ctx context.Context, from, to objstore.Store, x *index, r Request, t *tracker) (missing int, example string, err error) {
 	before := t.now()
-	t.change(func(op *Operation) { op.FilesTotal += int64(len(files)) })
-	if len(files) == 0 {
-		return nil, nil
+	prefix := x.table.Name + "/" // listing more than needed costs time
+	if r.ID != "" {
+		prefix += meta.EncodeID(r.ID) + "/"
 	}
-	var mu sync.Mutex
-	seen := make(map[string]bool, len(files))
+	want, err := x.paths(ctx, func(f meta.File) bool {
+		if r.ID != "" && !f.HasID {
+			prefix = x.table.Name + "/"
+		}
+		return r.wants(f)
+	})
+	if err != nil || len(want) == 0 {
+		return 0, "", err
+	}
+	t.change(func(op *Operation) { op.FilesTotal += int64(len(want)) })
+	seen := snapshot.Set{}
 	_, err = transfer.Sync(ctx, from, to, transfer.SyncOptions{
-		Prefix: prefix, Check: transfer.BySum, DryRun: dry, Parallel: s.o.Parallel,
-		Want: func(key string) bool {
-			_, ok := files[key]
-			if ok {
-				mu.Lock()
-				seen[key] = true
-				mu.Unlock()
+		Prefix: prefix, Check: transfer.BySum, DryRun: r.DryRun, Parallel: s.o.Parallel,
+		Want: func(key string) bool { // one call at a time
+			if !want.Has(key) {
+				return false
 			}
-			return ok
+			seen.Add(key)
+			return true
 		},
 		Progress: func(p transfer.Progress) {
 			t.change(func(op *Operation) {
@@ -120,12 +101,18 @@ func (s *Service) sync(ctx context.Context, from, to objstore.Store, prefix stri
 			})
 		},
 	})
-	for path := range files {
-		if !seen[path] {
-			missing = append(missing, path)
-		}
+	if missing = len(want) - len(seen); err != nil || missing == 0 {
+		return missing, "", err
 	}
-	return missing, err
+	return missing, example, x.each(ctx, func(f meta.File) error {
+		if want.Has(f.Path) && !seen.Has(f.Path) {
+			t.problem(f.Path + " is in neither store")
+			if example == "" || f.Path < example {
+				example = f.Path
+			}
+		}
+		return nil
+	})
 }
 
 // copied is such as "3 tables backed up: 12 files, 4 of them copied (1234 bytes)".

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"skein/internal/fault"
@@ -54,6 +55,10 @@ type Options struct {
 	HistoryEvery time.Duration // between copies of the index; 1h if zero
 	Parallel     int           // files at once; 16 if zero
 	RunningMax   int           // operations of this node at once; 4 if zero
+	TimeMax      time.Duration // of one operation; 24h if zero
+	Dir          string        // for temporary files; that of the system if empty
+
+	commitMax int // files that may change in one commit; meta.CommitFilesMax if zero
 }
 
 // Service backs up, verifies and restores. Its methods may be called from many
@@ -62,9 +67,16 @@ type Service struct {
 	Deps
 	o      Options
 	places chan struct{}
+
+	running sync.WaitGroup // operations; they end with stop
+	stopped context.Context
+	stop    context.CancelFunc
+	mu      sync.Mutex
+	cancels map[string]context.CancelCauseFunc // of the operations that run here, by ID
 }
 
-// New returns a service. Keep keeps the history of the index.
+// New returns a service. Keep keeps the history of the index. The caller closes
+// the service before what it works with.
 func New(d Deps, o Options) *Service {
 	if o.Grace == 0 {
 		o.Grace = 7 * 24 * time.Hour
@@ -78,10 +90,25 @@ func New(d Deps, o Options) *Service {
 	if o.RunningMax == 0 {
 		o.RunningMax = 4
 	}
+	if o.TimeMax == 0 {
+		o.TimeMax = 24 * time.Hour
+	}
+	if o.commitMax == 0 {
+		o.commitMax = meta.CommitFilesMax
+	}
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{Deps: d, o: o, places: make(chan struct{}, o.RunningMax)}
+	s := &Service{Deps: d, o: o, places: make(chan struct{}, o.RunningMax), cancels: map[string]context.CancelCauseFunc{}}
+	s.stopped, s.stop = context.WithCancel(context.Background())
+	return s
+}
+
+// Close ends the operations that run on this node and waits for them. They go
+// on where they were when they are asked for again.
+func (s *Service) Close() {
+	s.stop()
+	s.running.Wait()
 }
 
 // Request says what to back up, verify or restore.
@@ -157,32 +184,6 @@ func (s *Service) tables(ctx context.Context, name string, want func(*meta.Table
 	}
 	return some, nil
 }
-
-// index is a table and its files at one moment.
-func (s *Service) index(ctx context.Context, name string) (meta.Table, meta.Listing, error) {
-	for range indexTries {
-		before, err := s.Catalog.Table(ctx, name)
-		if err != nil {
-			return meta.Table{}, meta.Listing{}, err
-		}
-		l, err := s.Catalog.Listing(ctx, name)
-		if err != nil {
-			return meta.Table{}, meta.Listing{}, err
-		}
-		t, err := s.Catalog.Table(ctx, name)
-		if err != nil {
-			return meta.Table{}, meta.Listing{}, err
-		}
-		if t.UID == before.UID {
-			return t, l, nil
-		}
-	}
-	return meta.Table{}, meta.Listing{}, meta.ErrConflict
-}
-
-// indexTries bounds how often a table is read that is dropped and made again
-// all the time.
-const indexTries = 4
 
 // gone tells that a table was dropped meanwhile.
 func gone(err error) bool { return errors.Is(err, meta.ErrTableNotFound) }

@@ -49,17 +49,18 @@ func (s *Service) Verify(ctx context.Context, r Request, report func(Operation))
 }
 
 func (s *Service) verifyTable(ctx context.Context, name string, r Request, t *tracker) error {
-	_, l, err := s.index(ctx, name)
+	x, err := s.take(ctx, name)
 	if err != nil {
 		return err
 	}
-	t.change(func(op *Operation) { op.FilesTotal += int64(len(l.Files)) })
+	defer x.remove()
+	t.change(func(op *Operation) { op.FilesTotal += x.count })
 	deep := r.Deep || s.Primary.Ping(ctx) != nil
-	group, ctx := errgroup.WithContext(ctx)
+	group, limited := errgroup.WithContext(ctx)
 	group.SetLimit(s.o.Parallel)
-	for _, f := range l.Files {
+	err = x.each(limited, func(f meta.File) error {
 		group.Go(func() error {
-			why, err := s.verifyFile(ctx, f, deep)
+			why, err := s.verifyFile(limited, f, deep)
 			if err != nil {
 				return err
 			}
@@ -75,8 +76,12 @@ func (s *Service) verifyTable(ctx context.Context, name string, r Request, t *tr
 			})
 			return nil
 		})
+		return nil
+	})
+	if failed := group.Wait(); failed != nil {
+		return failed
 	}
-	return group.Wait()
+	return err
 }
 
 // verifyFile tells what is wrong with a file; err means that it cannot be

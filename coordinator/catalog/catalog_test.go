@@ -24,6 +24,12 @@ func version(text string) meta.Semver {
 	return v
 }
 
+// stateNamed reads a version and, behind a space, a birth.
+func stateNamed(text string) state {
+	v, birth, _ := strings.Cut(text, " ")
+	return state{birth, version(v)}
+}
+
 func TestMissedAndLost(t *testing.T) {
 	changes := func(kind string, versions ...string) (all []meta.Change) {
 		for _, v := range versions {
@@ -53,12 +59,18 @@ func TestMissedAndLost(t *testing.T) {
 		{"all that ever was", "1.2.0", "1.3.0", fromTheBegin(changes("create", "1.3.0", "1.2.0", "1.1.0")), false, false},
 		{"all that was since a restore", "1.2.3", "1.3.0", fromTheBegin(changes("restore", "1.3.0", "1.2.0", "1.1.0")), true, false},
 		{"restored after nothing was left", "1.9.0", "1.3.0", changes("restore", "1.3.0", "1.2.0"), true, false},
+		{"another catalog of that version", "1.2.0 a", "1.2.0 b", changes("create", "1.2.0", "1.1.0"), true, true},
+		{"another catalog that has gone on", "1.2.0 a", "1.9.0 b", changes("create", "1.9.0", "1.2.0"), true, true},
+		{"another catalog, restored", "1.2.0 a", "1.3.0 b", changes("restore", "1.3.0", "1.1.0"), true, false},
+		{"another catalog, restored in part", "1.2.0 a", "1.3.0 b", []meta.Change{{Kind: meta.ChangeRestore, Table: "t", Version: version("1.3.0")}}, true, true},
+		{"another catalog after an empty one", "1.0.0 a", "1.0.0 b", nil, true, false},
+		{"a catalog whose name was not known", "1.2.0", "1.3.0 b", changes("create", "1.3.0", "1.2.0"), false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := missed(version(c.seen), version(c.now), c.changes); got != c.missed {
+			if got := missed(stateNamed(c.seen), stateNamed(c.now), c.changes); got != c.missed {
 				t.Errorf("missed: %v", got)
 			}
-			if got := lost(version(c.seen), version(c.now), c.changes); (got != nil) != c.lost {
+			if got := lost(stateNamed(c.seen), stateNamed(c.now), c.changes); (got != nil) != c.lost {
 				t.Errorf("lost: %v", got)
 			}
 		})
@@ -152,10 +164,10 @@ func TestDeletions(t *testing.T) {
 func TestClock(t *testing.T) {
 	h := newHouse(t)
 	s := h.service(nil, Options{})
-	h.must(s.clock(t.Context(), time.Now().Add(1000*time.Hour))) // nobody tells
-	h.must(h.store.Heartbeat(t.Context(), meta.Node{ID: "n1", Address: "127.0.0.1:1", Started: time.Now()}))
+	_, err := s.now(t.Context()) // nobody tells
+	h.must(err, h.store.Heartbeat(t.Context(), meta.Node{ID: "n1", Address: "127.0.0.1:1", Started: time.Now()}))
 	for off, wrong := range map[time.Duration]bool{0: false, 50 * time.Minute: false, -50 * time.Minute: false, 25 * time.Hour: true, -25 * time.Hour: true} {
-		err := s.clock(t.Context(), time.Now().Add(off))
+		err := s.clock(time.Now().Add(off), time.Now())
 		if wrong && fault.CodeOf(err) != fault.FailedPrecondition || !wrong && err != nil {
 			t.Errorf("%s: %v", off, err)
 		}
@@ -231,10 +243,8 @@ func TestRun(t *testing.T) {
 func TestLeaderRefusesLostCatalog(t *testing.T) {
 	h := newHouse(t)
 	h.create("alpha", meta.Config{})
-	_, err := h.store.Record(t.Context(), meta.NewChange(t.Context(), meta.ChangeRepair, "", "so that the version is no other catalog's"))
-	h.must(err)
 	s := h.service(nil, Options{})
-	_, err = s.Snapshot(t.Context(), nil)
+	_, err := s.Snapshot(t.Context(), nil)
 	h.must(err, s.usable(t.Context()))
 	h.create("later", meta.Config{})
 	h.must(s.usable(t.Context()))
@@ -262,6 +272,38 @@ func TestLeaderRefusesLostCatalog(t *testing.T) {
 	h.must(err, s.usable(t.Context()))
 	if got := h.table("alpha"); got.UID != "alpha-uid" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestEqualVersionIsLost: a node that runs sees that another catalog is in the
+// place of the one that it knew, also if that has come to the same version.
+func TestEqualVersionIsLost(t *testing.T) {
+	h := newHouse(t)
+	h.create("alpha", meta.Config{})
+	s := h.service(nil, Options{})
+	reloads := 0
+	s.Reload = func(_ context.Context, restored bool) error {
+		if restored {
+			reloads++
+		}
+		return nil
+	}
+	was, err := h.store.CatalogVersion(t.Context())
+	h.must(err, s.Look(t.Context()))
+	h.lose()
+	h.create("alpha", meta.Config{})
+	if now, err := h.store.CatalogVersion(t.Context()); err != nil || now != was {
+		t.Fatal(now, was, err)
+	}
+	s.Catalog = h.store
+	h.must(s.Look(t.Context()))
+	if s.Lost() == nil || reloads != 1 {
+		t.Errorf("lost: %v, read anew %d times", s.Lost(), reloads)
+	}
+	_, err = s.Rebuild(t.Context(), RebuildRequest{}, nil)
+	h.must(err)
+	if s.Lost() != nil {
+		t.Errorf("after the rebuild: %v", s.Lost())
 	}
 }
 

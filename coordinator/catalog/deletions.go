@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"skein/internal/fault"
@@ -24,29 +25,55 @@ import (
 // lies there, and not in the catalog, so that it is not lost with that.
 const DeletionsPrefix = "metadata/deletions/"
 
+// GraceDefault is how long objects stay that left the index: longer than any
+// query.
+const GraceDefault = 24 * time.Hour
+
 const (
-	deletionBytesMax = 64 << 20 // of one record
-	deletionSuffix   = ".json"
+	deletionBytesMax   = 64 << 20 // of one record
+	deletionObjectsMax = 1_000    // of one record
+	deletionSuffix     = ".json"
 )
+
+// Putter is an object store as the queue of deletions needs it to grow.
+type Putter interface {
+	Put(ctx context.Context, key string, r io.Reader, size int64) error
+}
+
+// QueueDeletions adds objects, with their tables, to the queue of those that
+// are to be deleted after a while. Adding one again is harmless.
+func QueueDeletions(ctx context.Context, to Putter, after time.Duration, objects map[string]string) error {
+	due := time.Now().Add(after)
+	for some := range slices.Chunk(slices.Sorted(maps.Keys(objects)), deletionObjectsMax) {
+		record := make(map[string]string, len(some))
+		for _, object := range some {
+			record[object] = objects[object]
+		}
+		data, err := json.Marshal(record)
+		if err != nil {
+			return err
+		}
+		key := fmt.Sprintf("%s%019d_%s%s", DeletionsPrefix, due.UnixNano(), rand.Text(), deletionSuffix)
+		if err := to.Put(ctx, key, bytes.NewReader(data), int64(len(data))); err != nil {
+			return fmt.Errorf("queue of deletions: %w", err)
+		}
+	}
+	return nil
+}
 
 // deletions is a durable queue of objects that are to be deleted later. Each
 // record is an object whose key tells when it is due.
-type deletions struct{ store objstore.Store }
+type deletions struct {
+	store objstore.Store
+
+	mu   sync.Mutex
+	seen map[string]map[string]string // records that were read lately: they do not change
+	end  *time.Timer                  // of seen
+}
 
 // Add implements retention.Later.
 func (d *deletions) Add(ctx context.Context, after time.Duration, objects map[string]string) error {
-	if len(objects) == 0 {
-		return nil
-	}
-	data, err := json.Marshal(objects)
-	if err != nil {
-		return err
-	}
-	key := fmt.Sprintf("%s%019d_%s%s", DeletionsPrefix, time.Now().Add(after).UnixNano(), rand.Text(), deletionSuffix)
-	if err := d.store.Put(ctx, key, bytes.NewReader(data), int64(len(data))); err != nil {
-		return fmt.Errorf("queue of deletions: %w", err)
-	}
-	return nil
+	return QueueDeletions(ctx, d.store, after, objects)
 }
 
 func dueOf(key string) (time.Time, bool) {
@@ -90,44 +117,31 @@ func (d *deletions) read(ctx context.Context, key string) (objects map[string]st
 	return objects, nil
 }
 
-// queued are all objects that wait for their deletion.
-func (d *deletions) queued(ctx context.Context) (map[string]bool, error) {
-	all := map[string]bool{}
-	err := d.records(ctx, func(key string, _ time.Time) (bool, error) {
-		objects, err := d.read(ctx, key)
-		if errors.Is(err, objstore.ErrNotFound) {
-			return true, nil
-		}
-		for object := range objects {
-			all[object] = true
-		}
-		return true, err
-	})
-	return all, err
-}
-
-// work deletes what is due and not in the index again. Nobody may add to the
-// index what was there before meanwhile: see Operation.
-func (d *deletions) work(ctx context.Context, c meta.Store, log *slog.Logger) error {
-	now := time.Now()
+// work deletes what is due at a time and not in the index again. Nobody may add
+// to the index what was there before meanwhile: still tells so, by nil, before
+// each object.
+func (d *deletions) work(ctx context.Context, c meta.Store, now time.Time, still func(context.Context) error, log *slog.Logger) error {
 	var errs []error
 	err := d.records(ctx, func(key string, due time.Time) (bool, error) {
 		if due.After(now) {
 			return false, nil
 		}
-		n, err := d.do(ctx, key, c)
+		n, err := d.do(ctx, key, c, still)
 		switch {
 		case err != nil:
 			errs = append(errs, err)
 		case n > 0:
-			log.Info("objects of old days are deleted", "objects", n)
+			log.Info("objects that left the index are deleted", "objects", n)
+		}
+		if errors.Is(err, meta.ErrFenced) {
+			return false, nil
 		}
 		return ctx.Err() == nil, ctx.Err()
 	})
 	return errors.Join(append(errs, err)...)
 }
 
-func (d *deletions) do(ctx context.Context, key string, c meta.Store) (n int, err error) {
+func (d *deletions) do(ctx context.Context, key string, c meta.Store, still func(context.Context) error) (n int, err error) {
 	objects, err := d.read(ctx, key)
 	if err != nil {
 		return 0, err
@@ -138,10 +152,16 @@ func (d *deletions) do(ctx context.Context, key string, c meta.Store) (n int, er
 		}
 	}
 	for object := range objects {
+		if err := still(ctx); err != nil {
+			return n, err
+		}
 		if err := d.store.Delete(ctx, object); err != nil {
 			return n, err
 		}
 		n++
+	}
+	if err := still(ctx); err != nil {
+		return n, err
 	}
 	return n, d.store.Delete(ctx, key)
 }

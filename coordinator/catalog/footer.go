@@ -4,65 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"sync"
 
+	"skein/coordinator/catalog/ranged"
 	"skein/internal/fault"
 	"skein/meta/rebuild"
 	"skein/objstore"
 	"skein/worker"
 )
 
-// tailBytes is how much of an object's end is read at once: most footers.
-const tailBytes = 64 << 10
-
 // readNote reads what a data file tells of itself.
 func readNote(ctx context.Context, s objstore.Store, o rebuild.Object) (worker.Note, error) {
-	n, err := worker.ReadNote(&ranged{ctx: ctx, s: s, key: o.Key, size: o.Size}, o.Size)
+	n, err := worker.ReadNote(ranged.New(ctx, s, o.Key, o.Size), o.Size)
 	if errors.Is(err, objstore.ErrNotFound) {
 		return n, fault.Wrap(fault.NotFound, err)
-	}
-	return n, err
-}
-
-// ranged reads an object by ranges, its end first.
-type ranged struct {
-	ctx  context.Context
-	s    objstore.Store
-	key  string
-	size int64
-	tail []byte
-}
-
-// ReadAt implements io.ReaderAt.
-func (r *ranged) ReadAt(b []byte, offset int64) (int, error) {
-	if r.tail == nil {
-		tail := make([]byte, min(tailBytes, r.size))
-		if _, err := r.read(tail, r.size-int64(len(tail))); err != nil && !errors.Is(err, io.EOF) {
-			return 0, err
-		}
-		r.tail = tail
-	}
-	if at := offset - (r.size - int64(len(r.tail))); at >= 0 && at <= int64(len(r.tail)) {
-		n := copy(b, r.tail[at:])
-		if n < len(b) {
-			return n, io.EOF
-		}
-		return n, nil
-	}
-	return r.read(b, offset)
-}
-
-func (r *ranged) read(b []byte, offset int64) (int, error) {
-	body, err := r.s.Get(r.ctx, r.key, offset, int64(len(b)))
-	if err != nil {
-		return 0, err
-	}
-	defer body.Close()
-	n, err := io.ReadFull(body, b)
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = io.EOF
 	}
 	return n, err
 }

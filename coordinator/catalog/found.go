@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"reflect"
-	"strings"
 	"time"
 
 	"skein/internal/fault"
@@ -112,10 +111,4 @@ func (f *found) close() {
 
 func spooled(err error) error {
 	return fault.Wrap(fault.Unavailable, fmt.Errorf("temporary file of a rebuild: %w", err))
-}
-
-// lineage is what the UIDs of a table and of its restored forms share.
-func lineage(uid string) string {
-	first, _, _ := strings.Cut(uid, "~")
-	return first
 }

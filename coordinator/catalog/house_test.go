@@ -86,9 +86,14 @@ func (h *house) create(name string, c meta.Config) {
 // write makes a file of each record: id and payload.
 func (h *house) write(table string, records ...[2]string) {
 	h.t.Helper()
+	h.writeTo(table, table+"-uid", records...)
+}
+
+func (h *house) writeTo(table, uid string, records ...[2]string) {
+	h.t.Helper()
 	w, err := worker.New(worker.Deps{Meta: h.store, Objects: h.objects, DB: h.db}, worker.Options{NodeID: "n1", Dir: filepath.Join(h.dir, "worker")})
 	h.must(err)
-	req := &nodev1.AppendRequest{Table: table, TableUid: table + "-uid"}
+	req := &nodev1.AppendRequest{Table: table, TableUid: uid}
 	for _, r := range records {
 		req.Records = append(req.Records, &nodev1.Record{Id: r[0], TimestampUs: time.Date(2024, 1, 15, 0, 0, 0, 0, time.UTC).UnixMicro(), Payload: []byte(r[1])})
 	}

@@ -10,6 +10,7 @@ import (
 
 	"skein/internal/fault"
 	"skein/meta"
+	"skein/meta/lead"
 	"skein/meta/retention"
 	"skein/meta/snapshot"
 )
@@ -123,16 +124,16 @@ func (s *Service) usable(ctx context.Context) error {
 	if err != nil || !ok {
 		return err
 	}
-	now, err := s.Catalog.CatalogVersion(ctx)
-	if err != nil || now == newest.Version {
+	now, err := s.state(ctx)
+	if err != nil || now.version == newest.version && !now.another(newest.state) {
 		return err
 	}
-	changes, err := s.Catalog.History(ctx, historyLooked)
-	if err != nil || now.Compare(newest.Version) > 0 && lost(newest.Version, now, changes) == nil {
+	changes, err := s.changes(ctx, newest.state, now)
+	if err != nil || now.version.Compare(newest.version) >= 0 && lost(newest.state, now, changes) == nil {
 		return err
 	}
 	return fault.Newf(fault.FailedPrecondition,
-		"the catalog has version %s and does not come from its newest snapshot, %s: it was lost; run skein meta restore --latest --newer", now, newest.Version)
+		"the catalog has version %s and does not come from its newest snapshot, %s: it was lost; run skein meta restore --latest --newer", now.version, newest.version)
 }
 
 // keepSnapshots makes a snapshot if the newest is old, and removes old ones.
@@ -147,12 +148,16 @@ func (s *Service) keepSnapshots(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.prune(ctx)
+	now, err := s.now(ctx)
+	if err != nil {
+		return err
+	}
+	return s.prune(ctx, now)
 }
 
 // prune removes snapshots that are too old, and brings the catalog's list of
 // them up to date.
-func (s *Service) prune(ctx context.Context) error {
+func (s *Service) prune(ctx context.Context, now time.Time) error {
 	all, err := s.Snapshots(ctx)
 	if err != nil {
 		return err
@@ -161,14 +166,11 @@ func (s *Service) prune(ctx context.Context) error {
 	for i, one := range all {
 		keys[i] = one.Key
 	}
-	gone := map[string]bool{}
-	for _, key := range snapshot.Expired(keys, time.Now(), s.o.SnapshotKeep, s.o.SnapshotLeast) {
-		for _, store := range s.stores() {
-			if err := store.Delete(ctx, key); err != nil {
-				return err
-			}
+	expired := snapshot.Expired(keys, now, s.o.SnapshotKeep, s.o.SnapshotLeast)
+	if len(expired) > 0 { // nobody restores one of them
+		if err := s.held(ctx, func(ctx context.Context, h *lead.Held) error { return s.deleteSnapshots(ctx, expired, h.Still) }); err != nil {
+			return err
 		}
-		gone[key] = true
 	}
 	if s.List == nil {
 		return nil
@@ -179,7 +181,7 @@ func (s *Service) prune(ctx context.Context) error {
 	}
 	there := map[string]bool{}
 	for _, one := range all {
-		there[one.Key] = !gone[one.Key]
+		there[one.Key] = !slices.Contains(expired, one.Key)
 	}
 	var remove []string
 	for _, b := range listed {
@@ -198,10 +200,26 @@ func (s *Service) prune(ctx context.Context) error {
 	return s.List.RemoveBackups(ctx, remove...)
 }
 
+// deleteSnapshots asks still before each.
+func (s *Service) deleteSnapshots(ctx context.Context, keys []string, still func(context.Context) error) error {
+	for _, key := range keys {
+		for _, store := range s.stores() {
+			if err := still(ctx); err != nil {
+				return err
+			}
+			if err := store.Delete(ctx, key); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // tidy takes days that have ended out of the index, and deletes the objects of
 // those that ended a while ago.
 func (s *Service) tidy(ctx context.Context) error {
-	if err := s.clock(ctx, time.Now()); err != nil {
+	now, err := s.now(ctx)
+	if err != nil {
 		return err
 	}
 	tables, err := s.Catalog.Tables(ctx)
@@ -213,7 +231,7 @@ func (s *Service) tidy(ctx context.Context) error {
 		if t.Config.RetentionDays <= 0 {
 			continue
 		}
-		r, err := retention.Run(ctx, s.Catalog, s.deletions, t.Name, retention.Options{Grace: s.o.Grace})
+		r, err := retention.Run(ctx, s.Catalog, s.deletions, t.Name, retention.Options{Now: now, Grace: s.o.Grace})
 		if err != nil && !errors.Is(err, meta.ErrTableNotFound) {
 			errs = append(errs, err)
 		}
@@ -221,23 +239,29 @@ func (s *Service) tidy(ctx context.Context) error {
 			s.Log.Info("old days left the index", "table", r.Table, "days", len(r.Days), "files", r.Files, "rows", r.Rows, "bytes", r.Bytes)
 		}
 	}
-	errs = append(errs, s.exclusive(ctx, func(ctx context.Context) error { return s.deletions.work(ctx, s.Catalog, s.Log) }))
+	errs = append(errs, s.held(ctx, func(ctx context.Context, h *lead.Held) error {
+		return s.deletions.work(ctx, s.Catalog, now, h.Still, s.Log)
+	}))
 	return errors.Join(errs...)
 }
 
 const clockOffMax = time.Hour // of a node that ends days and deletes objects
 
-// clock refuses, by FailedPrecondition, a clock that is far from the catalog's:
-// days that have not ended would leave the index, and be deleted.
-func (s *Service) clock(ctx context.Context, now time.Time) error {
-	nodes, err := s.Catalog.Nodes(ctx)
-	one := slices.IndexFunc(nodes, func(n meta.Node) bool { return !n.Left })
-	if err != nil || one < 0 {
-		return err
+// now is the time by the catalog's clock, as far as a node that lives tells it.
+// It refuses, by FailedPrecondition, a clock of this node that is far from
+// that: days that have not ended would leave the index, and be deleted.
+func (s *Service) now(ctx context.Context) (time.Time, error) {
+	now, err := meta.Now(ctx, s.Catalog)
+	if err != nil {
+		return now, err
 	}
-	off := now.Sub(nodes[one].LastHeartbeat.Add(nodes[one].Age))
+	return now, s.clock(time.Now(), now)
+}
+
+func (s *Service) clock(mine, now time.Time) error {
+	off := mine.Sub(now)
 	if off.Abs() <= clockOffMax {
 		return nil
 	}
-	return fault.Newf(fault.FailedPrecondition, "the clock of this node is %s off that of the catalog: set it; until then no days end and no objects are deleted", off.Round(time.Second))
+	return fault.Newf(fault.FailedPrecondition, "the clock of this node is %s off that of the catalog: set it; until then no days end and nothing is deleted", off.Round(time.Second))
 }

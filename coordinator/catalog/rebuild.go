@@ -23,6 +23,8 @@ type RebuildRequest struct {
 	// that are there. Otherwise what is missing is added.
 	Scratch bool
 	DryRun  bool
+
+	restored time.Time // of the snapshot that was just restored; none if zero
 }
 
 // Rebuilt is what a rebuild did, or would do.
@@ -112,10 +114,10 @@ func (s *Service) Rebuild(ctx context.Context, r RebuildRequest, tell func(Progr
 // noteRebuild raises the catalog's version beyond all that were seen of it.
 func (s *Service) noteRebuild(ctx context.Context, out *Rebuilt) error {
 	s.mu.Lock()
-	floor := s.seen
+	floor := s.seen.version
 	s.mu.Unlock()
-	if newest, ok, err := s.newest(ctx); err == nil && ok && newest.Version.Compare(floor) > 0 {
-		floor = newest.Version
+	if newest, ok, err := s.newest(ctx); err == nil && ok && newest.version.Compare(floor) > 0 {
+		floor = newest.version
 	}
 	change := meta.NewChange(ctx, meta.ChangeRestore, "", fmt.Sprintf("index rebuilt from the objects: %d tables changed", len(out.Tables)))
 	change.Version = floor
@@ -201,12 +203,13 @@ type tableRebuild struct {
 	open     []meta.OpenUnit
 	paths    snapshot.Set // of its files
 	found    *found
+	added    snapshot.Set // paths of the files that go into the index
 	skipped  map[string]string
 	skippedN int64
 }
 
 func (t *tableRebuild) run(ctx context.Context) error {
-	t.skipped, t.skippedN = map[string]string{}, 0
+	t.skipped, t.skippedN, t.added = map[string]string{}, 0, snapshot.Set{}
 	if err := t.present(ctx); err != nil {
 		return err
 	}
@@ -224,10 +227,13 @@ func (t *tableRebuild) run(ctx context.Context) error {
 	var err error
 	switch {
 	case !ok:
-	case t.exists && !t.r.Scratch:
+	case t.goesOn(best) && !t.r.Scratch:
 		done, err = t.add(ctx, best)
 	default:
 		done, err = t.replace(ctx, best)
+	}
+	if err == nil && !t.r.DryRun && done.Files > 0 {
+		err = t.takeOut(ctx, &done)
 	}
 	if err != nil {
 		return err

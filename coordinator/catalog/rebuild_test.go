@@ -8,6 +8,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -256,5 +257,144 @@ func TestRebuildLeavesOpenUnits(t *testing.T) {
 	done, err := h.service(nil, Options{}).Rebuild(t.Context(), RebuildRequest{}, nil)
 	if err != nil || len(done.Tables) != 0 || done.Skipped[file.Path] != reasonOpen {
 		t.Errorf("%+v %v", done, err)
+	}
+}
+
+// anew drops a table and makes it anew, as another one with a file.
+func (h *house) anew(name, uid string) {
+	h.t.Helper()
+	old := h.table(name)
+	_, err := h.store.DropTable(h.t.Context(), name, old.UID)
+	h.must(err)
+	old.UID, old.Created, old.Schemas = uid, time.Now().UTC(), old.Schemas[:1]
+	h.must(h.store.CreateTable(h.t.Context(), old))
+	h.writeTo(name, uid, [2]string{"new", `{"m":"new"}`})
+}
+
+// TestNewerAndTableMadeAnew: a restore with what came after the snapshot never
+// mixes a table with another one of the name.
+func TestNewerAndTableMadeAnew(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	h.create("alpha", meta.Config{})
+	h.create("beta", meta.Config{})
+	h.write("alpha", [2]string{"a", `{"n":1}`}, [2]string{"b", `{"n":1}`})
+	s := h.service(nil, Options{})
+	made, err := s.Snapshot(ctx, nil)
+	h.must(err)
+	h.anew("alpha", "alpha-anew")
+	before, version := h.listing("alpha"), h.table("beta").Revision
+	for _, r := range []RestoreRequest{{Newer: true}, {Newer: true, Request: snapshot.Request{DryRun: true}}, {Newer: true, Request: snapshot.Request{Tables: []string{"alpha"}}}} {
+		r.Snapshot = made.Key
+		if _, err := s.Restore(ctx, r, nil); fault.CodeOf(err) != fault.FailedPrecondition || !strings.Contains(err.Error(), "alpha: made anew") {
+			t.Errorf("%+v: %v", r, err)
+		}
+	}
+	if diff := cmp.Diff(before, h.listing("alpha")); diff != "" || h.table("alpha").UID != "alpha-anew" || h.table("beta").Revision != version {
+		t.Error(diff)
+	}
+	if _, err := s.Restore(ctx, RestoreRequest{Snapshot: made.Key, Newer: true, Request: snapshot.Request{Tables: []string{"beta"}}}, nil); err != nil {
+		t.Error(err)
+	}
+
+	// The catalog was lost: the table that was there last comes back.
+	h.lose()
+	s = h.service(nil, Options{})
+	out, err := s.Restore(ctx, RestoreRequest{Snapshot: made.Key, Newer: true}, nil)
+	h.must(err)
+	if diff := cmp.Diff(before, h.listing("alpha")); diff != "" || h.table("alpha").UID != "alpha-anew" {
+		t.Errorf("%s: %s\n%s", h.table("alpha").UID, diff, out.Newer)
+	}
+	current := h.table("alpha")
+	if s := current.Schema(); s.Column("n") >= 0 || s.Column("m") < 0 {
+		t.Errorf("columns of two tables: %+v", s.Columns)
+	}
+
+	// Without newer files the old one takes its place, alone.
+	_, err = s.Restore(ctx, RestoreRequest{Snapshot: made.Key}, nil)
+	h.must(err)
+	if got := h.listing("alpha"); len(got) != 2 || h.table("alpha").UID != "alpha-uid" {
+		t.Errorf("%+v", got)
+	}
+	if done, err := s.Rebuild(ctx, RebuildRequest{}, nil); err != nil || len(done.Tables) != 0 {
+		t.Errorf("%+v %v", done, err)
+	}
+}
+
+// withdrawn is a catalog that files come into right after a load that failed
+// has deleted one of them.
+type withdrawn struct {
+	meta.Store
+	withdraw func()
+}
+
+func (w withdrawn) Commit(ctx context.Context, c meta.Commit) error {
+	if len(c.Add) > 0 {
+		w.withdraw()
+	}
+	return w.Store.Commit(ctx, c)
+}
+
+func (w withdrawn) ReplaceTable(ctx context.Context, r meta.Replacement) (meta.Table, error) {
+	w.withdraw()
+	return w.Store.ReplaceTable(ctx, r)
+}
+
+// TestRebuildBesideLoadThatFails: what a load deletes after a rebuild has found
+// it is in the index no more.
+func TestRebuildBesideLoadThatFails(t *testing.T) {
+	for _, exists := range []bool{false, true} {
+		h := newHouse(t)
+		ctx := t.Context()
+		h.create("alpha", meta.Config{})
+		h.write("alpha", [2]string{"a", `{"n":1}`}, [2]string{"b", `{"n":2}`})
+		files := h.listing("alpha")
+		h.lose()
+		if exists {
+			h.create("alpha", meta.Config{})
+		}
+		s := h.service(withdrawn{h.store, func() { h.must(h.objects.Delete(ctx, files[0].Path)) }}, Options{})
+		done, err := s.Rebuild(ctx, RebuildRequest{}, nil)
+		h.must(err)
+		if got := h.listing("alpha"); len(got) != 1 || got[0].Path != files[1].Path || len(done.Tables) != 1 || done.Tables[0].Files != 1 || done.Tables[0].Rows != 1 {
+			t.Errorf("the table exists: %v; %+v, %+v", exists, done, got)
+		}
+	}
+}
+
+// TestDroppedAndRestored: no object that a restored catalog names is deleted,
+// though its table was dropped before.
+func TestDroppedAndRestored(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	h.create("alpha", meta.Config{})
+	h.write("alpha", [2]string{"a", `{"n":1}`}, [2]string{"b", `{"n":2}`})
+	s := h.service(nil, Options{})
+	_, err := s.Snapshot(ctx, nil)
+	h.must(err)
+	h.write("alpha", [2]string{"a", `{"n":3}`}) // the snapshot does not have it
+	files, err := h.store.DropTable(ctx, "alpha", "alpha-uid")
+	h.must(err)
+	objects := map[string]string{}
+	for _, f := range files {
+		objects[f.Path] = "alpha"
+	}
+	h.must(QueueDeletions(ctx, h.objects, 0, objects))
+	_, err = s.Restore(ctx, RestoreRequest{}, nil)
+	h.must(err, s.tidy(ctx))
+	restored := h.listing("alpha")
+	for _, f := range restored {
+		if _, err := h.objects.Stat(ctx, f.Path); err != nil {
+			t.Errorf("%s: %v", f.Path, err)
+		}
+		delete(objects, f.Path)
+	}
+	if len(restored) != 2 || len(objects) != 1 {
+		t.Errorf("%d files are restored, %d are not", len(restored), len(objects))
+	}
+	for path := range objects {
+		if _, err := h.objects.Stat(ctx, path); err == nil {
+			t.Errorf("%s is of no table and still there", path)
+		}
 	}
 }

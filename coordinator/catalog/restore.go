@@ -51,8 +51,14 @@ func (s *Service) after(ctx context.Context, dry bool) error {
 	if dry {
 		return nil
 	}
-	return s.Look(context.WithoutCancel(ctx))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterWait)
+	defer cancel()
+	return s.Look(ctx)
 }
+
+// afterWait is how long this node takes to see what was changed; the next look
+// goes on.
+const afterWait = time.Minute
 
 func (s *Service) restore(ctx context.Context, r RestoreRequest, out *Restored, tell report) (err error) {
 	o := snapshot.RestoreOptions{
@@ -68,7 +74,7 @@ func (s *Service) restore(ctx context.Context, r RestoreRequest, out *Restored, 
 		return err
 	}
 	if r.Newer {
-		rebuild := RebuildRequest{Tables: r.Tables, Since: out.Report.At.Add(-newerMargin), DryRun: r.DryRun}
+		rebuild := RebuildRequest{Tables: r.Tables, Since: out.Report.At.Add(-newerMargin), DryRun: r.DryRun, restored: out.Report.At}
 		if out.Newer, err = s.rebuild(ctx, rebuild, tell); err != nil {
 			return fmt.Errorf("the snapshot is restored, but the index lacks files that are newer, run skein meta rebuild: %w", err)
 		}
@@ -117,7 +123,7 @@ func (s *Service) safety(ctx context.Context, tell report) (key string, err erro
 // it: a catalog that was lost begins anew.
 func (s *Service) raise(ctx context.Context, r snapshot.Report) error {
 	s.mu.Lock()
-	seen := s.seen
+	seen := s.seen.version
 	s.mu.Unlock()
 	now, err := s.Catalog.CatalogVersion(ctx)
 	if err != nil || now.Compare(seen) > 0 {

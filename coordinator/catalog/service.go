@@ -84,7 +84,7 @@ func (o *Options) defaults() {
 	set(&o.SnapshotKeep, 7*24*time.Hour)
 	set(&o.SnapshotLeast, 3)
 	set(&o.TidyEvery, 10*time.Minute)
-	set(&o.Grace, 24*time.Hour)
+	set(&o.Grace, GraceDefault)
 	set(&o.CheckEvery, 24*time.Hour)
 	set(&o.PollEvery, 5*time.Second)
 	set(&o.LeadTTL, 15*time.Second)
@@ -103,11 +103,12 @@ type Service struct {
 	Deps
 	o         Options
 	deletions *deletions
+	looking   chan struct{} // who looks has its one place
 
 	mu     sync.Mutex
-	looked meta.Semver // version of the catalog at the last look
-	seen   meta.Semver // likewise, but for a catalog that was lost
-	lost   error       // why the catalog seems to be lost; nil if it does not
+	looked state // of the catalog at the last look
+	seen   state // likewise, but for a catalog that was lost
+	lost   error // why the catalog seems to be lost; nil if it does not
 }
 
 // New returns a service, or FailedPrecondition if this program cannot use the
@@ -120,15 +121,15 @@ func New(ctx context.Context, d Deps, o Options) (*Service, error) {
 	if d.Spare == nil {
 		d.Spare = d.Objects
 	}
-	s := &Service{Deps: d, o: o, deletions: &deletions{store: d.Objects}}
-	v, err := d.Catalog.CatalogVersion(ctx)
+	s := &Service{Deps: d, o: o, deletions: &deletions{store: d.Objects}, looking: make(chan struct{}, 1)}
+	now, err := s.state(ctx)
 	if err == nil {
-		err = v.Compatible()
+		err = now.version.Compatible()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("version of the catalog: %w", err)
 	}
-	s.seen, s.looked = v, v
+	s.seen, s.looked = now, now
 	return s, nil
 }
 

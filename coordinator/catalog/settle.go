@@ -22,14 +22,26 @@ const (
 // is of; false if there is none.
 func (t *tableRebuild) choose() (best *source, ok bool) {
 	for _, s := range t.found.sources {
-		if t.exists && lineage(s.uid) != lineage(t.table.UID) {
+		mine := !t.exists || t.goesOn(s)
+		if !mine && !t.succeeds(s) || best != nil && t.exists && mine && t.succeeds(best) {
 			continue
 		}
-		if best == nil || s.newest > best.newest {
+		if best == nil || s.newest > best.newest || t.exists && !mine && t.goesOn(best) {
 			best = s
 		}
 	}
 	return best, best != nil
+}
+
+// goesOn tells that a source is of the table that there is.
+func (t *tableRebuild) goesOn(s *source) bool {
+	return t.exists && meta.Lineage(s.uid) == meta.Lineage(t.table.UID)
+}
+
+// succeeds tells that a source is of another table, which was made in the place
+// of the one that was restored, after the snapshot.
+func (t *tableRebuild) succeeds(s *source) bool {
+	return t.exists && !t.goesOn(s) && !t.r.restored.IsZero() && s.created.After(t.r.restored)
 }
 
 // schemas gives each source of the incarnation a place among the table's
@@ -38,14 +50,14 @@ func (t *tableRebuild) schemas(uid string, has []meta.Schema) ([]meta.Schema, er
 	versions := slices.Clone(has)
 	highest := -1
 	for _, s := range t.found.sources {
-		if lineage(s.uid) == lineage(uid) && s.version > highest {
+		if meta.Lineage(s.uid) == meta.Lineage(uid) && s.version > highest {
 			highest = s.version
 		}
 	}
 	for v := len(versions); v <= highest; v++ { // their own places, as far as they are free
 		versions = append(versions, meta.Schema{})
 		for _, s := range t.found.sources {
-			if lineage(s.uid) == lineage(uid) && s.version == v && s.place < 0 {
+			if meta.Lineage(s.uid) == meta.Lineage(uid) && s.version == v && s.place < 0 {
 				versions[v], s.place = s.schema, v
 				break
 			}
@@ -57,7 +69,7 @@ func (t *tableRebuild) schemas(uid string, has []meta.Schema) ([]meta.Schema, er
 		}
 	}
 	for _, s := range t.found.sources {
-		if lineage(s.uid) != lineage(uid) || s.place >= 0 {
+		if meta.Lineage(s.uid) != meta.Lineage(uid) || s.place >= 0 {
 			continue
 		}
 		s.place = placeOf(versions, s)
@@ -107,7 +119,7 @@ func (t *tableRebuild) entries(page []rebuild.Found, uid string) []meta.File {
 	var files []meta.File
 	for _, one := range page {
 		s := t.found.sources[one.Source]
-		if lineage(s.uid) != lineage(uid) {
+		if meta.Lineage(s.uid) != meta.Lineage(uid) {
 			t.skip(one.File, reasonOther)
 			continue
 		}
@@ -117,6 +129,7 @@ func (t *tableRebuild) entries(page []rebuild.Found, uid string) []meta.File {
 		}
 		one.File.SchemaVersion = s.place
 		files = append(files, one.File)
+		t.added.Add(one.File.Path)
 	}
 	return files
 }
@@ -168,18 +181,70 @@ func (t *tableRebuild) add(ctx context.Context, best *source) (RebuiltTable, err
 	return done, t.s.Catalog.ForgetUnits(ctx, t.name, units)
 }
 
+// takeOut takes files out of the index again whose objects went away before
+// they were in it: a load that fails deletes what it has stored, but for what the
+// index names.
+func (t *tableRebuild) takeOut(ctx context.Context, done *RebuiltTable) error {
+	there := snapshot.Set{}
+	for info, err := range t.s.Objects.List(ctx, t.name+"/") {
+		if err != nil {
+			return err
+		}
+		there.Add(info.Key)
+	}
+	var gone []string
+	var rows int64
+	c := meta.Commit{Table: t.name}
+	err := t.s.Catalog.ReadImage(ctx, t.name, func(img meta.Image) error {
+		c.TableUID = img.Table.UID
+		for page, err := range img.Files {
+			if err != nil {
+				return err
+			}
+			for _, f := range page {
+				if t.added.Has(f.Path) && !there.Has(f.Path) {
+					gone, rows = append(gone, f.Path), rows+f.Rows
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for some := range slices.Chunk(gone, meta.CommitFilesMax) {
+		c.Unit, c.Remove = "rebuild-"+rand.Text(), some
+		if err := t.s.Catalog.Commit(ctx, c); err != nil {
+			return err
+		}
+		if err := t.s.Catalog.ForgetUnits(ctx, t.name, []string{c.Unit}); err != nil {
+			return err
+		}
+	}
+	done.Files, done.Rows = done.Files-int64(len(gone)), done.Rows-rows
+	return nil
+}
+
 // replace puts a table with the files in the place of what there is, in one
 // step.
 func (t *tableRebuild) replace(ctx context.Context, best *source) (done RebuiltTable, err error) {
 	done = RebuiltTable{Table: t.name, Action: snapshot.ActionCreate}
 	next := meta.Table{Name: t.name, UID: best.uid, Config: best.config, Created: best.created}
 	if t.exists {
-		done.Action, next = snapshot.ActionReplace, t.table
+		done.Action = snapshot.ActionReplace
+	}
+	if t.goesOn(best) {
+		next = t.table
+	} else {
+		t.units, t.open = nil, nil // of the other table
 	}
 	if next.Schemas, err = t.schemas(next.UID, next.Schemas); err != nil {
 		return done, err
 	}
-	done.Schemas = len(next.Schemas) - len(t.table.Schemas)
+	done.Schemas = len(next.Schemas)
+	if t.goesOn(best) {
+		done.Schemas -= len(t.table.Schemas)
+	}
 	if at := time.Unix(0, best.newest).UTC(); at.After(next.Stats.LastWrite) {
 		next.Stats.LastWrite = at
 	}

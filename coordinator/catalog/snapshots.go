@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"skein/internal/fault"
-	"skein/meta"
 	"skein/meta/snapshot"
 	"skein/objstore"
 )
@@ -133,10 +132,10 @@ func (s *Service) Snapshots(ctx context.Context) ([]Snapshot, error) {
 	return all, nil
 }
 
-// headed is a snapshot with its version.
+// headed is a snapshot with the state of the catalog that it is of.
 type headed struct {
 	Snapshot
-	Version meta.Semver
+	state
 }
 
 // newest is the newest snapshot that is not damaged at its begin; false if
@@ -147,9 +146,9 @@ func (s *Service) newest(ctx context.Context) (headed, bool, error) {
 		return headed{}, false, err
 	}
 	for _, one := range all {
-		v, err := s.versionOf(ctx, one.Key)
+		of, err := s.stateOf(ctx, one.Key)
 		if err == nil {
-			return headed{one, v}, true, nil
+			return headed{one, of}, true, nil
 		}
 		if code := fault.CodeOf(err); code != fault.FailedPrecondition && code != fault.NotFound {
 			return headed{}, false, err
@@ -159,15 +158,15 @@ func (s *Service) newest(ctx context.Context) (headed, bool, error) {
 	return headed{}, false, nil
 }
 
-// versionOf is that of the catalog when a snapshot was made.
-func (s *Service) versionOf(ctx context.Context, key string) (meta.Semver, error) {
+// stateOf is that of the catalog when a snapshot was made.
+func (s *Service) stateOf(ctx context.Context, key string) (state, error) {
 	in, err := s.open(ctx, key)
 	if err != nil {
-		return meta.Semver{}, err
+		return state{}, err
 	}
 	defer in.Close()
 	h, err := snapshot.ReadHeader(ctx, in)
-	return h.Version, err
+	return state{h.Birth, h.Version}, err
 }
 
 // open opens a snapshot where it is.

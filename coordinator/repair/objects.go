@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 
+	"skein/coordinator/catalog/ranged"
 	"skein/internal/fault"
 	"skein/meta"
 	"skein/meta/check"
@@ -53,7 +54,11 @@ func differs(err error) error {
 
 // Footer implements check.Objects.
 func (o objects) Footer(ctx context.Context, at check.Object, f meta.File, s meta.Schema) (check.Footer, error) {
-	got, err := worker.ReadFooter(&ranged{ctx: ctx, s: o.Store, key: at.Key}, at.Size, f, s)
+	in := ranged.New(ctx, o.Store, at.Key, at.Size)
+	got, err := worker.ReadFooter(in, at.Size, f, s)
+	if in.Err() != nil {
+		err = ofStore(in.Err())
+	}
 	if err != nil {
 		return check.Footer{}, err
 	}
@@ -89,30 +94,6 @@ func (m mirror) Fetch(ctx context.Context, key string) error {
 // Same implements check.Mirror.
 func (m mirror) Same(ctx context.Context, key string) error {
 	return differs(transfer.Same(ctx, m.primary, m.Store, key))
-}
-
-// ranged reads an object by ranges.
-type ranged struct {
-	ctx context.Context
-	s   objstore.Store
-	key string
-}
-
-// ReadAt implements io.ReaderAt.
-func (r *ranged) ReadAt(b []byte, offset int64) (int, error) {
-	body, err := r.s.Get(r.ctx, r.key, offset, int64(len(b)))
-	if err != nil {
-		return 0, ofStore(err)
-	}
-	defer body.Close()
-	n, err := io.ReadFull(body, b)
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return n, io.EOF
-	case err != nil:
-		return n, ofStore(err)
-	}
-	return n, nil
 }
 
 // ofStore is an error of the store, which must not pass for one of the file.

@@ -2,6 +2,8 @@ package repair
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"skein/internal/fault"
 	"skein/meta"
 	"skein/meta/check"
+	"skein/meta/lead"
 	"skein/objstore"
 )
 
@@ -67,16 +70,30 @@ func (s *Service) Run(ctx context.Context, o check.Options) (check.Result, error
 			return check.Result{}, err
 		}
 	}
-	if o.Policy.Changes() && !o.DryRun {
-		locked, unlock, err := s.lock(ctx)
+	if !o.Policy.Changes() || o.DryRun {
+		return s.run(ctx, o, nil)
+	}
+	var result check.Result
+	err := lead.Alone(ctx, s.d.Catalog, lead.RestoreOperation, rand.Text(), func(ctx context.Context, h *lead.Held) (err error) {
+		result, err = s.run(ctx, o, h.Still)
+		return err
+	})
+	if errors.Is(err, meta.ErrLocked) {
+		return result, fault.Newf(fault.FailedPrecondition, "a repair, a restore, a rebuild or a clean-up runs already; wait until it is done: %w", err)
+	}
+	return result, err
+}
+
+func (s *Service) run(ctx context.Context, o check.Options, still func(context.Context) error) (check.Result, error) {
+	if o.Now.IsZero() {
+		now, err := meta.Now(ctx, s.d.Catalog)
 		if err != nil {
 			return check.Result{}, err
 		}
-		defer unlock()
-		ctx = locked
+		o.Now = now
 	}
 	o.Dir = s.d.Dir
-	d := check.Deps{Catalog: s.d.Catalog, Primary: objects{s.d.Primary}}
+	d := check.Deps{Catalog: s.d.Catalog, Primary: objects{s.d.Primary}, Still: still}
 	if s.d.Backup != nil {
 		d.Backup = mirror{objects{s.d.Backup}, s.d.Primary}
 	}

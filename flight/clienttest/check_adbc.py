@@ -261,6 +261,17 @@ def ingest_modes(c, cur):
 
 
 @check
+def ingest_of_a_named_load(c, cur):
+    for name in ("monday", "monday", "tuesday"):
+        with c.cursor() as own:
+            own.adbc_statement.set_options(**{"adbc.flight.sql.rpc.call_header.skein-statement-id": name})
+            equal(own.adbc_ingest("adbc_named", ROWS, mode="create_append"), 3)
+    cur.execute("SELECT count(*) FROM adbc_named")
+    equal(cur.fetchall(), [(6,)])
+    cur.execute("DROP TABLE adbc_named")
+
+
+@check
 def ingest_many_batches(c, cur):
     batches = [pa.record_batch({"id": [f"r{i}"] * 1000, "n": pa.array(range(i * 1000, i * 1000 + 1000), pa.int64())}) for i in range(50)]
     reader = pa.RecordBatchReader.from_batches(batches[0].schema, batches)

@@ -108,8 +108,11 @@ func (w *worker) Hot(_ context.Context, r *nodev1.HotRequest) (*nodev1.HotRespon
 func (w *worker) ReadHot(_ context.Context, r *nodev1.ReadHotRequest) (io.ReadCloser, error) {
 	return io.NopCloser(w.file), w.note(r)
 }
-func (w *worker) Flush(_ context.Context, table string) error { return w.note(table) }
-func (w *worker) Discard(_ context.Context, uid string) error { return w.note(uid) }
+func (w *worker) Flush(_ context.Context, table string) error                   { return w.note(table) }
+func (w *worker) Replicate(_ context.Context, r *nodev1.ReplicateRequest) error { return w.note(r) }
+func (w *worker) Release(_ context.Context, units []string) error               { return w.note(units) }
+func (w *worker) TakeOver(_ context.Context, unit string) error                 { return w.note(unit) }
+func (w *worker) Discard(_ context.Context, uid string) error                   { return w.note(uid) }
 func (w *worker) Run(_ context.Context, f *nodev1.Fragment) (batch.Reader, error) {
 	if err := w.note(f); err != nil {
 		return nil, err

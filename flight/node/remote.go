@@ -63,6 +63,30 @@ func (r *Remote) Discard(ctx context.Context, tableUID string) error {
 	})
 }
 
+// Replicate implements Worker.
+func (r *Remote) Replicate(ctx context.Context, req *nodev1.ReplicateRequest) error {
+	return r.call(ctx, func(c nodev1.NodeServiceClient) error {
+		_, err := c.Replicate(ctx, req)
+		return err
+	})
+}
+
+// Release implements Worker.
+func (r *Remote) Release(ctx context.Context, units []string) error {
+	return r.call(ctx, func(c nodev1.NodeServiceClient) error {
+		_, err := c.Release(ctx, &nodev1.ReleaseRequest{Units: units})
+		return err
+	})
+}
+
+// TakeOver implements Worker.
+func (r *Remote) TakeOver(ctx context.Context, unit string) error {
+	return r.call(ctx, func(c nodev1.NodeServiceClient) error {
+		_, err := c.TakeOver(ctx, &nodev1.TakeOverRequest{Unit: unit})
+		return err
+	})
+}
+
 // Stats is the peer's StatsFunc.
 func (r *Remote) Stats(ctx context.Context, window time.Duration) (res *nodev1.StatsResponse, err error) {
 	err = r.call(ctx, func(c nodev1.NodeServiceClient) (err error) {

@@ -30,6 +30,12 @@ type Worker interface {
 	Flush(ctx context.Context, table string) error
 	// Discard forgets the buffered rows of a dropped table.
 	Discard(ctx context.Context, tableUID string) error
+	// Replicate stores rows of another node durably, beside its own.
+	Replicate(ctx context.Context, r *nodev1.ReplicateRequest) error
+	// Release lets replicated rows of units go: these are committed.
+	Release(ctx context.Context, units []string) error
+	// TakeOver commits the replicated rows of a unit.
+	TakeOver(ctx context.Context, unit string) error
 	// Run executes a fragment; the caller closes the reader, which stops it.
 	// ctx lives until then. Running one twice is harmless.
 	Run(ctx context.Context, f *nodev1.Fragment) (batch.Reader, error)
@@ -160,6 +166,21 @@ func (s *Server) Flush(ctx context.Context, r *nodev1.FlushRequest) (*nodev1.Flu
 // Discard implements the node service.
 func (s *Server) Discard(ctx context.Context, r *nodev1.DiscardRequest) (*nodev1.DiscardResponse, error) {
 	return answer(s, ctx, &nodev1.DiscardResponse{}, func() error { return s.worker.Discard(ctx, r.GetTableUid()) })
+}
+
+// Replicate implements the node service.
+func (s *Server) Replicate(ctx context.Context, r *nodev1.ReplicateRequest) (*nodev1.ReplicateResponse, error) {
+	return answer(s, ctx, &nodev1.ReplicateResponse{}, func() error { return s.worker.Replicate(ctx, r) })
+}
+
+// Release implements the node service.
+func (s *Server) Release(ctx context.Context, r *nodev1.ReleaseRequest) (*nodev1.ReleaseResponse, error) {
+	return answer(s, ctx, &nodev1.ReleaseResponse{}, func() error { return s.worker.Release(ctx, r.GetUnits()) })
+}
+
+// TakeOver implements the node service.
+func (s *Server) TakeOver(ctx context.Context, r *nodev1.TakeOverRequest) (*nodev1.TakeOverResponse, error) {
+	return answer(s, ctx, &nodev1.TakeOverResponse{}, func() error { return s.worker.TakeOver(ctx, r.GetUnit()) })
 }
 
 // Stats implements the node service.

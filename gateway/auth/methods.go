@@ -34,6 +34,7 @@ var methods = map[string]Role{
 	adminService + "VerifyBackup":    Admin,
 	adminService + "Restore":         Admin,
 	adminService + "ListOperations":  Admin,
+	adminService + "CancelOperation": Admin,
 	adminService + "GetBackupStatus": Admin,
 	adminService + "RetryParked":     Admin,
 	adminService + "SetPool":         Admin,
@@ -57,6 +58,7 @@ var methods = map[string]Role{
 	nodeService + "Discard": Node,
 	nodeService + "Stats":   Node,
 	nodeService + "Keep":    Node, nodeService + "Hold": Node,
+	nodeService + "Replicate": Node, nodeService + "Release": Node, nodeService + "TakeOver": Node,
 
 	flightService + "Handshake":      None, // where clients show their password
 	flightService + "ListFlights":    Read,

@@ -19,7 +19,7 @@ import (
 // pair is a cluster with a primary and a backup store.
 type pair struct {
 	*cluster
-	Catalog       *realtest.Server
+	Catalog       *realtest.Server // nil: several
 	Main, Spare   *realtest.MinIOServer
 	main, another *minio.Client
 }
@@ -35,10 +35,19 @@ func startPair(t testing.TB, nodes int, flags ...string) *pair {
 // pairOf is startPair with a primary store that runs already.
 func pairOf(t testing.TB, first *realtest.MinIOServer, nodes int, flags ...string) *pair {
 	t.Helper()
-	p := &pair{Catalog: realtest.StartRedis(t), Main: first, Spare: realtest.StartMinIO(t)}
+	catalog := realtest.StartRedis(t, "--appendonly", "yes", "--appendfsync", "always")
+	p := pairOn(t, redis.NewClient(&redis.Options{Addr: catalog.Addr}), "redis://"+catalog.Addr+"/0", first, nodes, flags...)
+	p.Catalog = catalog
+	return p
+}
+
+// pairOn is pairOf with a catalog that runs already, as --redis takes it.
+func pairOn(t testing.TB, client redis.UniversalClient, url string, first *realtest.MinIOServer, nodes int, flags ...string) *pair {
+	t.Helper()
+	p := &pair{Main: first, Spare: realtest.StartMinIO(t)}
 	p.main, p.another = storeClient(t, p.Main), storeClient(t, p.Spare)
-	p.cluster = &cluster{t: t, Redis: redis.NewClient(&redis.Options{Addr: p.Catalog.Addr}), Store: p.Main,
-		flags: append(flags, "--redis", "redis://"+p.Catalog.Addr+"/0", "--s3", p.Main.Endpoint, "--s3-access-key", p.Main.AccessKey,
+	p.cluster = &cluster{t: t, Redis: client, Store: p.Main,
+		flags: append(flags, "--redis", url, "--s3", p.Main.Endpoint, "--s3-access-key", p.Main.AccessKey,
 			"--s3-backup", p.Spare.Endpoint, "--s3-backup-access-key", p.Spare.AccessKey),
 		env: []string{"SKEIN_S3_SECRET_KEY=" + p.Main.SecretKey, "SKEIN_S3_BACKUP_SECRET_KEY=" + p.Spare.SecretKey}}
 	t.Cleanup(func() { p.Redis.Close() })
@@ -316,7 +325,7 @@ func (p *pair) indexCopies(table string) []time.Time {
 	for o := range p.another.ListObjects(p.t.Context(), spareBucket, minio.ListObjectsOptions{Recursive: true, Prefix: "metadata/tables/" + table + "/"}) {
 		var ns int64
 		name := o.Key[strings.LastIndexByte(o.Key, '/')+1:]
-		if _, err := fmt.Sscanf(name, "%d.json.gz", &ns); err != nil || o.Err != nil {
+		if _, err := fmt.Sscanf(name, "%d.json.zst", &ns); err != nil || o.Err != nil {
 			p.t.Fatal(o.Key, err, o.Err)
 		}
 		all = append(all, time.Unix(0, ns).UTC())

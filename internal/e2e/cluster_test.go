@@ -14,7 +14,7 @@ import (
 // cluster is nodes that share a Redis and a MinIO.
 type cluster struct {
 	t     testing.TB
-	Redis *redis.Client
+	Redis redis.UniversalClient
 	Store *realtest.MinIOServer
 	Nodes []*node
 	flags []string

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"skein/meta"
 	"skein/meta/redismeta"
 )
@@ -45,7 +47,7 @@ func TestGrowth(t *testing.T) {
 	}
 	c := startCluster(t, 1)
 	c.Nodes[0].createTable(t, "events", 5_000, 5)
-	catalog, err := redismeta.Open(t.Context(), "redis://"+c.Redis.Options().Addr+"/0", redismeta.Options{})
+	catalog, err := redismeta.Open(t.Context(), "redis://"+c.Redis.(*redis.Client).Options().Addr+"/0", redismeta.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

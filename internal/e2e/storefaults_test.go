@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -33,6 +34,9 @@ type traffic struct {
 	readGap                 time.Duration // longest time between two reads that succeeded
 	lastWrite               time.Time
 	writeGap                time.Duration
+	since                   string // what the gaps are counted from
+	pad                     int    // bytes of text in a row
+	hold                    bool   // no writes
 
 	stop chan struct{}
 	busy sync.WaitGroup
@@ -47,7 +51,7 @@ const (
 // in turns.
 func startTraffic(t testing.TB, table string, nodes ...*node) *traffic {
 	t.Helper()
-	w := &traffic{t: t, table: table, nodes: nodes, stop: make(chan struct{}), lastRead: time.Now(), lastWrite: time.Now()}
+	w := &traffic{t: t, table: table, nodes: nodes, stop: make(chan struct{}), lastRead: time.Now(), lastWrite: time.Now(), since: "start"}
 	for i := range trafficWriters {
 		w.busy.Go(func() { w.write(i) })
 	}
@@ -79,11 +83,19 @@ func (w *traffic) end() {
 func (w *traffic) write(i int) {
 	for round := i; !w.stopped(); round++ {
 		w.mu.Lock()
-		first := w.sent
-		w.sent += trafficBatch
+		first, pad, hold := w.sent, w.pad, w.hold
+		if !hold {
+			w.sent += trafficBatch
+		}
 		w.mu.Unlock()
+		if hold {
+			continue
+		}
 		records := numbered(w.table, first, trafficBatch)
 		for k := range records {
+			if pad > 0 {
+				records[k].Payload["text"] = rand.Text() + strings.Repeat(rand.Text(), pad/26)
+			}
 			records[k].ID = fmt.Sprint("id-", (first+k)%killIDs) // a flush makes a file for each
 		}
 		a, err := w.nodes[round%len(w.nodes)].try(http.MethodPost, "/v1/data", "application/x-ndjson", lines(w.t, records))
@@ -113,6 +125,23 @@ func (w *traffic) read() {
 	}
 }
 
+// mark counts the times without reads and writes from now: from the failure,
+// or from its end.
+func (w *traffic) mark(since string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.since, w.readGap, w.writeGap = since, 0, 0
+	w.lastRead = time.Now()
+	w.lastWrite = w.lastRead
+}
+
+// set changes how it writes.
+func (w *traffic) set(pad int, hold bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pad, w.hold = pad, hold
+}
+
 func (w *traffic) ackedNow() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -135,7 +164,7 @@ func (w *traffic) moves(wait time.Duration) {
 func (w *traffic) check(what string) {
 	w.t.Helper()
 	w.end()
-	for _, n := range w.nodes {
+	for i, n := range w.nodes {
 		seen := make(map[string]int, w.sent)
 		for _, row := range n.query(w.t, "SELECT payload.n AS n FROM "+w.table) {
 			seen[fmt.Sprint(row["n"])]++
@@ -154,9 +183,17 @@ func (w *traffic) check(what string) {
 		if lost+twice > 0 || len(seen) > w.sent {
 			w.t.Errorf("%s on %s: %d rows lost, %d doubled, %d of %d sent", what, n.ID, lost, twice, len(seen), w.sent)
 		}
-		w.t.Logf("%s on %s: acknowledged %d, read %d, lost %d, doubled %d; errors of writers %d, of readers %d; longest without a write %s, without a read %s",
-			what, n.ID, len(w.acked), len(seen), lost, twice, w.writeErrors, w.readErrors, w.writeGap.Round(time.Millisecond), w.readGap.Round(time.Millisecond))
+		if i == 0 {
+			report(w.t, what, len(w.acked), len(w.acked)-lost, len(seen)-len(w.acked)+lost, fmt.Sprintf("%d of writes, %d of reads", w.writeErrors, w.readErrors),
+				fmt.Sprintf("reads %.1f s, writes %.1f s after the %s", w.readGap.Seconds(), w.writeGap.Seconds(), w.since))
+		}
 	}
+}
+
+// report prints a row of the table of faults: go test -v | grep '| '.
+func report(t testing.TB, fault string, acknowledged, read, others int, errors, recovered string) {
+	t.Helper()
+	t.Logf("| %s | %d | %d, and %d that were not acknowledged | %s | %s |", fault, acknowledged, read, others, errors, recovered)
 }
 
 func (p *pair) createFlushing(name string) {
@@ -192,7 +229,7 @@ func TestPrimaryStoreKilledUnderTraffic(t *testing.T) {
 	w := startTraffic(t, "events", p.Nodes...)
 	w.moves(10 * time.Second)
 	p.waitBackedUp()
-	w.readGap = 0
+	w.mark("kill")
 	p.Main.Kill()
 	p.waitMode("backup", 20*time.Second)
 	w.moves(20 * time.Second)
@@ -201,7 +238,8 @@ func TestPrimaryStoreKilledUnderTraffic(t *testing.T) {
 	p.Main.Start()
 	p.waitMode("primary", 60*time.Second)
 	w.moves(20 * time.Second)
-	w.check("primary store killed")
+	w.check("MinIO primary killed during writes, reads and flushes")
+	w.readsWithin(5 * time.Second)
 	p.waitSame()
 }
 
@@ -215,9 +253,8 @@ func TestRedisPaused(t *testing.T) {
 	p.Catalog.Pause()
 	time.Sleep(20 * time.Second)
 	p.Catalog.Resume()
-	resumed := time.Now()
+	w.mark("resumption")
 	w.moves(20 * time.Second)
-	t.Logf("writes and reads go on %s after Redis", time.Since(resumed).Round(10*time.Millisecond))
 	w.check("Redis paused 20 s")
 	p.waitSame()
 }
@@ -262,13 +299,16 @@ func TestBothStoresKilled(t *testing.T) {
 	}
 	p.Main.Start()
 	p.Spare.Start()
+	started := time.Now()
 	waitFor(t, 60*time.Second, "writes are taken again", func() (bool, string) {
 		a, err := n.try(http.MethodPost, "/v1/data", "application/x-ndjson", lines(t, numbered("events", acked, 1)))
 		return err == nil && a.Status == http.StatusOK, fmt.Sprint(a.Status, err)
 	})
 	acked++
+	took := time.Since(started)
 	const row = "SELECT count(*) AS c, count(DISTINCT payload.n) AS d, sum(payload.n)::BIGINT AS s FROM events"
 	wantSame(t, n.row(t, row, "c", "d", "s"), fmt.Sprint(acked, acked, acked*(acked-1)/2))
+	report(t, "MinIO primary and backup killed until the log is full", acked, acked, 0, "1 of writes: RESOURCE_EXHAUSTED", fmt.Sprintf("writes %.1f s after the restart", took.Seconds()))
 	p.waitMode("primary", 60*time.Second)
 	waitFor(t, 60*time.Second, "all rows are in files", func() (bool, string) {
 		open := p.openUnits("events")
@@ -296,14 +336,23 @@ func TestPrimaryStoreFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(m.Kill)
-	p := pairOf(t, &realtest.MinIOServer{Server: &realtest.Server{Addr: m.Addr}, Endpoint: m.Endpoint, AccessKey: m.AccessKey, SecretKey: m.SecretKey}, 2)
+	p := pairOf(t, &realtest.MinIOServer{Server: &realtest.Server{Addr: m.Addr}, Endpoint: m.Endpoint, AccessKey: m.AccessKey, SecretKey: m.SecretKey}, 2, "--health-interval", "1s")
 	p.createFlushing("events")
 	w := startTraffic(t, "events", p.Nodes...)
 	w.moves(10 * time.Second)
 	junk := filepath.Join(dir, "junk")
 	fill(t, junk)
+	w.mark("disk was full")
 	before := len(objects(t, p.main, mainBucket))
 	w.moves(20 * time.Second)
+	waitFor(t, 20*time.Second, "the nodes see that there is no room", func() (bool, string) {
+		status := p.Redis.HGetAll(t.Context(), "pool:minio:status").Val()
+		return strings.HasPrefix(status["primary_capacity"], "low"), fmt.Sprint(status)
+	})
+	waitFor(t, 20*time.Second, "a node tells of the full disk", func() (bool, string) {
+		log, err := os.ReadFile(p.Nodes[0].logPath)
+		return strings.Contains(string(log), `"alert":"capacity-low"`), fmt.Sprint(len(log), err)
+	})
 	waitFor(t, 30*time.Second, "files are stored in the backup", func() (bool, string) {
 		keys := slices.Collect(keysOf(objects(t, p.another, spareBucket)))
 		return len(keys) > before+10, fmt.Sprint(len(keys), " ", before)
@@ -313,7 +362,7 @@ func TestPrimaryStoreFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.moves(20 * time.Second)
-	w.check("disk of the primary store full")
+	w.check("MinIO primary's disk full")
 	waitFor(t, 60*time.Second, "all files are back", func() (bool, string) {
 		n, err := p.Redis.HLen(t.Context(), "{queue:return}:items").Result()
 		return err == nil && n == 0, fmt.Sprint(n, err)

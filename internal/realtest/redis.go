@@ -14,9 +14,10 @@ func Redis(t testing.TB) (url string) {
 }
 
 // StartRedis is Redis for tests that also kill the server and start it again;
-// what it held is lost with it.
-func StartRedis(t testing.TB) *Server {
+// what it held is lost with it, unless extra arguments such as --appendonly yes
+// say otherwise.
+func StartRedis(t testing.TB, extra ...string) *Server {
 	t.Helper()
-	p, err := launch.Redis(t.Context(), host, t.TempDir())
+	p, err := launch.Redis(t.Context(), host, t.TempDir(), extra...)
 	return started(t, p, err)
 }

@@ -273,14 +273,15 @@ func (p *process) readAfter(s store, first meta.Listing, seen []int) {
 	var missing []meta.OpenUnit
 	asked := map[string]bool{}
 	for _, o := range first.Open {
-		if asked[o.Node] || member.IsGivenUp(o) {
+		node := member.Holder(o)
+		if asked[node] {
 			continue
 		}
-		asked[o.Node] = true
-		units, err := p.world.askHot(p.ctx, p, o.Node)
+		asked[node] = true
+		units, err := p.world.askHot(p.ctx, p, node)
 		if err != nil {
 			for _, u := range first.Open {
-				if u.Node == o.Node {
+				if u.Node == node {
 					missing = append(missing, u)
 				}
 			}

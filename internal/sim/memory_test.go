@@ -3,6 +3,7 @@ package sim
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"maps"
 	"slices"
@@ -22,6 +23,7 @@ type memory struct {
 	nodes   map[string]meta.Node
 	ring    meta.Ring
 	locks   map[string]*memoryLock
+	birth   string
 	version meta.Semver
 	history []meta.Change // oldest first
 }
@@ -31,6 +33,7 @@ type memoryTable struct {
 	index int64 // Listing.Version
 	files map[string]meta.File
 	units map[string]bool
+	by    map[string]string // committed unit -> node, where another might have
 	open  map[string]string // unit -> node
 }
 
@@ -42,7 +45,7 @@ type memoryLock struct {
 
 func newMemory() *memory {
 	return &memory{tables: map[string]*memoryTable{}, stages: map[string]map[string]meta.File{}, nodes: map[string]meta.Node{},
-		locks: map[string]*memoryLock{}, version: meta.FirstVersion}
+		locks: map[string]*memoryLock{}, birth: rand.Text(), version: meta.FirstVersion}
 }
 
 func TestMemory(t *testing.T) {
@@ -101,7 +104,7 @@ func (t *memoryTable) sorted() []meta.File {
 
 func (t *memoryTable) opened() (open []meta.OpenUnit) {
 	for unit, node := range t.open {
-		open = append(open, meta.OpenUnit{Node: node, Unit: unit})
+		open = append(open, meta.HeldUnit(unit, node))
 	}
 	slices.SortFunc(open, meta.OpenUnit.Compare)
 	return open
@@ -110,7 +113,7 @@ func (t *memoryTable) opened() (open []meta.OpenUnit) {
 func keep(t meta.Table) *memoryTable {
 	t.Created, t.Stats = t.Created.UTC(), meta.Stats{LastWrite: t.Stats.LastWrite.UTC()}
 	t.Schemas, t.Config.Properties = slices.Clone(t.Schemas), maps.Clone(t.Config.Properties)
-	return &memoryTable{Table: t, files: map[string]meta.File{}, units: map[string]bool{}, open: map[string]string{}}
+	return &memoryTable{Table: t, files: map[string]meta.File{}, units: map[string]bool{}, by: map[string]string{}, open: map[string]string{}}
 }
 
 func (s *memory) CreateTable(ctx context.Context, t meta.Table) error {
@@ -198,10 +201,10 @@ func (s *memory) OpenUnit(ctx context.Context, table, uid string, u meta.OpenUni
 		if err != nil {
 			return err
 		}
-		if node, ok := t.open[u.Unit]; t.units[u.Unit] || ok && node == u.Node {
+		if node, ok := t.open[u.Unit]; t.units[u.Unit] || ok && node == u.Holder() {
 			return nil
 		}
-		t.open[u.Unit] = u.Node
+		t.open[u.Unit] = u.Holder()
 		t.grow()
 		return nil
 	})
@@ -213,11 +216,17 @@ func (s *memory) Commit(ctx context.Context, c meta.Commit) error {
 	}
 	return s.within(ctx, func() error {
 		t, err := s.incarnation(c.Table, c.TableUID)
-		if err != nil || t.units[c.Unit] {
+		if err != nil {
 			return err
+		}
+		if t.units[c.Unit] {
+			return c.Repeated(t.by[c.Unit])
 		}
 		if err := s.fenced(ctx); err != nil {
 			return err
+		}
+		if _, open := t.open[c.Unit]; c.IfOpen && !open {
+			return meta.ErrUnitNotOpen
 		}
 		for _, path := range c.Remove {
 			if _, ok := t.files[path]; !ok {
@@ -234,7 +243,7 @@ func (s *memory) Commit(ctx context.Context, c meta.Commit) error {
 		if c.Time.After(t.Stats.LastWrite) {
 			t.Stats.LastWrite = c.Time.UTC()
 		}
-		t.units[c.Unit] = true
+		t.units[c.Unit], t.by[c.Unit] = true, c.By
 		delete(t.open, c.Unit)
 		t.grow()
 		return nil
@@ -247,11 +256,23 @@ func (s *memory) ForgetUnits(ctx context.Context, table string, units []string) 
 		for _, u := range units {
 			if t != nil && t.units[u] {
 				delete(t.units, u)
+				delete(t.by, u)
 				t.grow()
 			}
 		}
 		return nil
 	})
+}
+
+func (s *memory) Units(ctx context.Context, table string) (u meta.Units, err error) {
+	err = s.within(ctx, func() error {
+		t, err := s.table(table)
+		if err == nil {
+			u = meta.Units{Committed: maps.Clone(t.units), Open: t.opened()}
+		}
+		return err
+	})
+	return u, err
 }
 
 func (s *memory) Version(ctx context.Context, table string) (version int64, err error) {
@@ -339,6 +360,11 @@ func (s *memory) SetRing(ctx context.Context, r meta.Ring) error {
 		s.ring = r.Normal()
 		return nil
 	})
+}
+
+func (s *memory) Birth(ctx context.Context) (birth string, err error) {
+	err = s.within(ctx, func() error { birth = s.birth; return nil })
+	return birth, err
 }
 
 func (s *memory) CatalogVersion(ctx context.Context) (v meta.Semver, err error) {

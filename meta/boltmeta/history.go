@@ -20,6 +20,15 @@ func readCatalogVersion(tx *bolt.Tx) (meta.Semver, error) {
 	return meta.ParseSemver(string(text))
 }
 
+// Birth implements meta.Store.
+func (s *Store) Birth(ctx context.Context) (birth string, err error) {
+	err = s.view(ctx, func(tx *bolt.Tx) error {
+		birth = string(tx.Bucket(clusterBucket).Get(birthKey))
+		return nil
+	})
+	return birth, err
+}
+
 // CatalogVersion implements meta.Store.
 func (s *Store) CatalogVersion(ctx context.Context) (v meta.Semver, err error) {
 	err = s.view(ctx, func(tx *bolt.Tx) error {

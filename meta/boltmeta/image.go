@@ -26,8 +26,8 @@ func (s *Store) ReadImage(ctx context.Context, table string, f func(meta.Image) 
 		}); err != nil {
 			return err
 		}
-		if err := x.open.ForEach(func(unit, node []byte) error {
-			img.Open = append(img.Open, meta.OpenUnit{Node: string(node), Unit: string(unit)})
+		if err := x.open.ForEach(func(unit, holder []byte) error {
+			img.Open = append(img.Open, meta.HeldUnit(string(unit), string(holder)))
 			return nil
 		}); err != nil {
 			return err
@@ -162,7 +162,7 @@ func replace(tx *bolt.Tx, r meta.Replacement, t *meta.Table) error {
 		}
 	}
 	for _, u := range r.Open {
-		if err := x.open.Put([]byte(u.Unit), []byte(u.Node)); err != nil {
+		if err := x.open.Put([]byte(u.Unit), []byte(u.Holder())); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -174,11 +175,15 @@ func (s *Store) Commit(ctx context.Context, c meta.Commit) error {
 			return err
 		}
 		x := readIndex(tx, c.Table)
-		if x.units.Get([]byte(c.Unit)) != nil {
-			return nil
+		if at := x.units.Get([]byte(c.Unit)); at != nil {
+			_, by, _ := strings.Cut(string(at), " ")
+			return c.Repeated(by)
 		}
 		if err := fenced(ctx, tx); err != nil {
 			return err
+		}
+		if c.IfOpen && x.open.Get([]byte(c.Unit)) == nil {
+			return fmt.Errorf("table %s: %w", c.Table, meta.ErrUnitNotOpen)
 		}
 		if err := x.apply(c, &t.Stats); err != nil {
 			return fmt.Errorf("table %s: %w", c.Table, err)
@@ -204,7 +209,11 @@ func (x index) apply(c meta.Commit, stats *meta.Stats) error {
 	if c.Time.After(stats.LastWrite) {
 		stats.LastWrite = c.Time.UTC()
 	}
-	if err := x.units.Put([]byte(c.Unit), []byte(meta.FormatTime(c.Time))); err != nil {
+	at := meta.FormatTime(c.Time)
+	if c.By != "" {
+		at += " " + c.By
+	}
+	if err := x.units.Put([]byte(c.Unit), []byte(at)); err != nil {
 		return err
 	}
 	if err := x.open.Delete([]byte(c.Unit)); err != nil {
@@ -224,10 +233,10 @@ func (s *Store) OpenUnit(ctx context.Context, table, tableUID string, u meta.Ope
 		}
 		x := readIndex(tx, table)
 		committed := x.units.Get([]byte(u.Unit)) != nil
-		if open := x.open.Get([]byte(u.Unit)); committed || open != nil && string(open) == u.Node {
+		if open := x.open.Get([]byte(u.Unit)); committed || open != nil && string(open) == u.Holder() {
 			return nil
 		}
-		if err := x.open.Put([]byte(u.Unit), []byte(u.Node)); err != nil {
+		if err := x.open.Put([]byte(u.Unit), []byte(u.Holder())); err != nil {
 			return err
 		}
 		return x.grow()
@@ -254,6 +263,35 @@ func (s *Store) ForgetUnits(ctx context.Context, table string, units []string) e
 	})
 }
 
+// Units implements meta.Store.
+func (s *Store) Units(ctx context.Context, table string) (u meta.Units, err error) {
+	err = s.view(ctx, func(tx *bolt.Tx) error {
+		if tx.Bucket(tablesBucket).Get([]byte(table)) == nil {
+			return fmt.Errorf("%.80s: %w", table, meta.ErrTableNotFound)
+		}
+		u, err = readIndex(tx, table).readUnits()
+		return err
+	})
+	return u, err
+}
+
+// readUnits returns the units, the open ones in order.
+func (x index) readUnits() (meta.Units, error) {
+	u := meta.Units{Committed: make(map[string]bool)}
+	err := x.units.ForEach(func(unit, _ []byte) error {
+		u.Committed[string(unit)] = true
+		return nil
+	})
+	if err == nil {
+		err = x.open.ForEach(func(unit, holder []byte) error {
+			u.Open = append(u.Open, meta.HeldUnit(string(unit), string(holder)))
+			return nil
+		})
+	}
+	slices.SortFunc(u.Open, meta.OpenUnit.Compare)
+	return u, err
+}
+
 // Version implements meta.Store.
 func (s *Store) Version(ctx context.Context, table string) (version int64, err error) {
 	err = s.view(ctx, func(tx *bolt.Tx) error {
@@ -273,21 +311,13 @@ func (s *Store) Listing(ctx context.Context, table string) (l meta.Listing, err 
 			return err
 		}
 		x := readIndex(tx, table)
-		l = meta.Listing{Version: x.version(), Units: make(map[string]bool)}
+		l = meta.Listing{Version: x.version()}
 		if l.Files, err = x.readFiles(); err != nil {
 			return err
 		}
-		if err := x.units.ForEach(func(unit, _ []byte) error {
-			l.Units[string(unit)] = true
-			return nil
-		}); err != nil {
-			return err
-		}
-		return x.open.ForEach(func(unit, node []byte) error {
-			l.Open = append(l.Open, meta.OpenUnit{Node: string(node), Unit: string(unit)})
-			return nil
-		})
+		u, err := x.readUnits()
+		l.Units, l.Open = u.Committed, u.Open
+		return err
 	})
-	slices.SortFunc(l.Open, meta.OpenUnit.Compare)
 	return l, err
 }

@@ -2,6 +2,7 @@ package boltmeta
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ var (
 	stagedBucket  = []byte("staged")
 	formatKey     = []byte("format")
 	catalogKey    = []byte("version")
+	birthKey      = []byte("birth")
 	ringKey       = []byte("ring")
 )
 
@@ -98,6 +100,11 @@ func (s *Store) prepare() error {
 		}
 		if err := forgetOwners(tx); err != nil {
 			return err
+		}
+		if b.Get(birthKey) == nil {
+			if err := b.Put(birthKey, []byte(rand.Text())); err != nil {
+				return err
+			}
 		}
 		return b.Put(formatKey, []byte(format))
 	})

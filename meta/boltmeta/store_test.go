@@ -238,3 +238,29 @@ func TestOtherLayout(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestBirth: a catalog is the same one when it is opened again, and another one
+// when its file was lost.
+func TestBirth(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "catalog")
+	births := map[string]int{}
+	for i := range 3 {
+		if i == 2 {
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s, err := boltmeta.Open(path, boltmeta.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		birth, err := s.Birth(t.Context())
+		if err := errors.Join(err, s.Close()); err != nil {
+			t.Fatal(err)
+		}
+		births[birth]++
+	}
+	if len(births) != 2 {
+		t.Errorf("births %v", births)
+	}
+}

@@ -217,7 +217,11 @@ func (r *run) still(ctx context.Context) error {
 		return nil
 	}
 	now, err := r.Catalog.CatalogVersion(ctx)
-	if err == nil && now.Compare(r.version) < 0 {
+	if err != nil {
+		return err
+	}
+	birth, err := r.Catalog.Birth(ctx)
+	if err == nil && (birth != r.birth || now.Compare(r.version) < 0) {
 		err = fault.Newf(fault.FailedPrecondition, "the catalog has version %s and had %s: it was lost meanwhile, restore it before its objects are looked at", now, r.version)
 	}
 	return err

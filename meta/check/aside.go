@@ -61,6 +61,11 @@ func (r *run) setAside(ctx context.Context, seen Object, why string) error {
 	if now.Size != seen.Size || !now.Modified.Equal(seen.Modified) {
 		return errChanged
 	}
+	if r.Still != nil {
+		if err := r.Still(ctx); err != nil {
+			return err
+		}
+	}
 	return r.Primary.Delete(ctx, seen.Key)
 }
 

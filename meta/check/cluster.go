@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"skein/meta"
+	"skein/meta/member"
 )
 
 const (
@@ -123,6 +124,9 @@ func (r *run) units(ctx context.Context, t *tableState) error {
 	}
 	var verdicts []*verdict
 	for _, u := range t.open {
+		if member.IsGivenUp(u) {
+			continue // queries leave its rows out, knowingly, until its node is back
+		}
 		if _, ok := known[u.Node]; !ok && len(verdicts) < openShown {
 			verdicts = append(verdicts, &verdict{Finding: Finding{Kind: LostUnit, Table: t.Name, Path: u.Unit,
 				What: fmt.Sprintf("node %s may hold rows of it in its log and is gone; queries of the table fail until the node is back, so start it with its data directory", u.Node)}})

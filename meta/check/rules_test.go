@@ -15,6 +15,7 @@ import (
 	"skein/internal/fault"
 	"skein/meta"
 	"skein/meta/check"
+	"skein/meta/member"
 	"skein/meta/redismeta"
 	"skein/objstore/transfer"
 )
@@ -64,6 +65,10 @@ func TestCluster(t *testing.T) {
 
 	h.must(h.catalog.OpenUnit(t.Context(), "users", "users-uid", meta.OpenUnit{Node: "ghost", Unit: "u1"}))
 	h.must(h.catalog.OpenUnit(t.Context(), "users", "users-uid", meta.OpenUnit{Node: "n2", Unit: "u2"}))
+	h.must(h.catalog.OpenUnit(t.Context(), "users", "users-uid", meta.OpenUnit{Node: "gone", Unit: "u3"}))
+	if given, err := member.GiveUp(t.Context(), h.catalog, "gone", time.Minute); err != nil || len(given) != 1 {
+		t.Fatal(given, err) // no query waits for it
+	}
 	r := h.wantFound(repairing(), "unit-of-lost-node u1")
 	if r.Findings[0].State != check.StateFound {
 		t.Error(r.Findings)

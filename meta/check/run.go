@@ -22,6 +22,9 @@ const (
 	LogPrefix        = "metadata/checks/"
 )
 
+// closeTimeout bounds the end of the log, which is written after ctx ended too.
+const closeTimeout = time.Minute
+
 // Run checks the catalog against the stores and does what Options.Policy says.
 // The result is of what was done, also if there is an error. Damage is no
 // error.
@@ -43,7 +46,9 @@ func Run(ctx context.Context, d Deps, o Options) (Result, error) {
 	if err != nil {
 		r.result.Error = err.Error()
 	}
-	return r.result.clone(), errors.Join(err, r.close(context.WithoutCancel(ctx)))
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	return r.result.clone(), errors.Join(err, r.close(limited))
 }
 
 // run is one run.
@@ -53,6 +58,7 @@ type run struct {
 	journal journal
 	orphans []*subject  // to look at again
 	version meta.Semver // of the catalog when a repair began; zero if nothing is repaired
+	birth   string      // likewise
 
 	asideMu sync.Mutex
 	aside   []string // days of the quarantine; nil: not asked for yet
@@ -98,6 +104,9 @@ func (r *run) unread(ctx context.Context, key string, err error) error {
 
 func (r *run) all(ctx context.Context) (err error) {
 	if r.o.Policy.Changes() && !r.o.DryRun {
+		if r.birth, err = r.Catalog.Birth(ctx); err != nil {
+			return err
+		}
 		if r.version, err = r.Catalog.CatalogVersion(ctx); err != nil {
 			return err
 		}

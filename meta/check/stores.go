@@ -18,6 +18,7 @@ type Catalog interface {
 	Ring(ctx context.Context) (meta.Ring, error)
 	History(ctx context.Context, limit int) ([]meta.Change, error)
 	CatalogVersion(ctx context.Context) (meta.Semver, error)
+	Birth(ctx context.Context) (string, error)
 
 	SetRing(ctx context.Context, r meta.Ring) error
 	StageFiles(ctx context.Context, table, stage string, files []meta.File) error
@@ -91,4 +92,7 @@ type Deps struct {
 	// Waiting tells of which of the objects a copy or deletion is still to be
 	// done: nothing is wrong with them yet. Nil: there is no such queue.
 	Waiting func(ctx context.Context, keys []string) (map[string]bool, error)
+	// Still refuses, by meta.ErrFenced, to take objects away once another one
+	// may repair. Nil: none ever does.
+	Still func(ctx context.Context) error
 }

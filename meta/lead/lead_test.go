@@ -158,3 +158,55 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// TestAlone: one works at a time; who lost the lock hears of it, by the end of
+// its context and from Still, and its writes are fenced.
+func TestAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &locks{cut: map[string]bool{}}
+		err := lead.Alone(t.Context(), l, "restore", "a", func(ctx context.Context, h *lead.Held) error {
+			if err := lead.Alone(ctx, l, "restore", "b", nil); !errors.Is(err, meta.ErrLocked) {
+				t.Errorf("a second one: %v", err)
+			}
+			time.Sleep(10 * time.Minute) // it is renewed
+			if err := h.Still(ctx); err != nil || ctx.Err() != nil {
+				t.Errorf("after a while: %v %v", err, ctx.Err())
+			}
+			if w := meta.WriterOf(ctx); w.Operation != "restore" || w.Token != 1 {
+				t.Errorf("writes as %+v", w)
+			}
+			l.mu.Lock() // paused so long that another one took over
+			l.owner, l.token, l.until = "b", l.token+1, time.Now().Add(time.Hour)
+			l.mu.Unlock()
+			time.Sleep(5 * time.Second)
+			if err := h.Still(ctx); !errors.Is(err, meta.ErrFenced) {
+				t.Errorf("without the lock: %v", err)
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		if !errors.Is(err, meta.ErrFenced) || l.owner != "b" {
+			t.Errorf("%v, the lock is %s's", err, l.owner)
+		}
+		l.owner = ""
+		err = lead.Alone(meta.Fenced(t.Context(), lead.Operation, 7), l, "restore", "a", func(ctx context.Context, h *lead.Held) error {
+			if w := meta.WriterOf(ctx); w.Operation != lead.Operation || w.Token != 7 {
+				t.Errorf("the leader writes as %+v", w)
+			}
+			l.setCut("a", true)
+			time.Sleep(5 * time.Second)
+			if err := h.Still(ctx); err == nil || errors.Is(err, meta.ErrFenced) {
+				t.Errorf("no answer: %v", err)
+			}
+			start := time.Now()
+			<-ctx.Done()
+			if d := time.Since(start); d > time.Minute {
+				t.Errorf("ended after %s, the lock lasts a minute", d)
+			}
+			return ctx.Err()
+		})
+		if !errors.Is(err, meta.ErrFenced) {
+			t.Error(err)
+		}
+	})
+}

@@ -151,3 +151,35 @@ func TestGiveUp(t *testing.T) {
 		}
 	})
 }
+
+// TestGiveUpLeavesReplicas: units whose replica is in service are not given up,
+// the others keep the name of theirs.
+func TestGiveUpLeavesReplicas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, s := t.Context(), openCatalog(t)
+		must(t, s.CreateTable(ctx, meta.Table{Name: "a", UID: "a", Created: time.Now(), Schemas: []meta.Schema{{Records: true}}}),
+			s.OpenUnit(ctx, "a", "a", meta.OpenUnit{Node: "dead", Unit: "u1", Replica: "alive"}),
+			s.OpenUnit(ctx, "a", "a", meta.OpenUnit{Node: "dead", Unit: "u2", Replica: "gone"}),
+			s.Heartbeat(ctx, node("dead")()), s.Heartbeat(ctx, node("gone")()))
+		time.Sleep(2 * time.Minute)
+		must(t, s.Heartbeat(ctx, node("alive")()))
+		given, err := member.GiveUp(ctx, s, "dead", time.Minute)
+		must(t, err)
+		if want := []member.Unit{{Table: "a", Unit: "u2", Replica: "gone"}}; !slices.Equal(given, want) {
+			t.Errorf("given up %v", given)
+		}
+		u, err := s.Units(ctx, "a")
+		must(t, err)
+		if want := []meta.OpenUnit{{Node: "dead", Unit: "u1", Replica: "alive"}, {Node: "given-up:dead", Unit: "u2", Replica: "gone"}}; !slices.Equal(u.Open, want) {
+			t.Errorf("open %v", u.Open)
+		}
+		changes, err := s.History(ctx, 1)
+		must(t, err)
+		if want := "node dead was given up: 1 units of a; 1 units are left to their replicas"; changes[0].What != want {
+			t.Errorf("the history says %q", changes[0].What)
+		}
+		if _, err := member.GiveUp(ctx, s, "dead", time.Minute); fault.CodeOf(err) != fault.FailedPrecondition || !strings.Contains(err.Error(), "wait") {
+			t.Errorf("given up with nothing but units of replicas: %v", err)
+		}
+	})
+}

@@ -2,6 +2,7 @@ package metatest_test
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -49,6 +50,10 @@ func TestBrokenTwinsFail(t *testing.T) {
 			[]string{"table/create twice"}},
 		{"opens again what is committed", func(s meta.Store) meta.Store { return &reopens{Store: s} },
 			[]string{"unit/open a committed one"}},
+		{"forgets who committed", func(s meta.Store) meta.Store { return anyCommitter{s} },
+			[]string{"unit/first of two committers wins"}},
+		{"commits what is not open", func(s meta.Store) meta.Store { return commitsClosed{s} },
+			[]string{"unit/only if it is open"}},
 		{"never reaps", func(s meta.Store) meta.Store { return neverReaps{s} },
 			[]string{"node/reap"}},
 		{"ignores locks", func(s meta.Store) meta.Store { return ignoresLocks{s} },
@@ -61,6 +66,8 @@ func TestBrokenTwinsFail(t *testing.T) {
 			[]string{"replace/conflict"}},
 		{"shows pages as they are now", func(s meta.Store) meta.Store { return movingImage{s} },
 			[]string{"image/holds while writers go on"}},
+		{"is born again and again", func(s meta.Store) meta.Store { return bornAgain{s} },
+			[]string{"version/birth"}},
 		{"ignores contexts", func(s meta.Store) meta.Store { return noContext{s} },
 			[]string{"context/cancelled", "context/deadline"}},
 	} {
@@ -78,6 +85,24 @@ func TestBrokenTwinsFail(t *testing.T) {
 		})
 	}
 }
+
+type anyCommitter struct{ meta.Store }
+
+func (s anyCommitter) Commit(ctx context.Context, c meta.Commit) error {
+	c.By = ""
+	return s.Store.Commit(ctx, c)
+}
+
+type commitsClosed struct{ meta.Store }
+
+func (s commitsClosed) Commit(ctx context.Context, c meta.Commit) error {
+	c.IfOpen = false
+	return s.Store.Commit(ctx, c)
+}
+
+type bornAgain struct{ meta.Store }
+
+func (bornAgain) Birth(context.Context) (string, error) { return rand.Text(), nil }
 
 type commitsTwice struct {
 	meta.Store

@@ -36,6 +36,7 @@ func endedContext(t T, s meta.Store, ctx context.Context, want fault.Code) {
 		"Commit":         func() error { return s.Commit(ctx, adds("a", file(1))) },
 		"ForgetUnits":    func() error { return s.ForgetUnits(ctx, "users", []string{"a"}) },
 		"Version":        func() error { _, err := s.Version(ctx, "users"); return err },
+		"Birth":          func() error { _, err := s.Birth(ctx); return err },
 		"Listing":        func() error { _, err := s.Listing(ctx, "users"); return err },
 		"Heartbeat":      func() error { return s.Heartbeat(ctx, worker("n1")) },
 		"Leave":          func() error { return s.Leave(ctx, "n1") },

@@ -19,7 +19,7 @@ func users(uid string) meta.Table {
 	list := meta.Type{Kind: meta.KindList, Elem: &meta.Type{Kind: meta.KindUnknown}}
 	return meta.Table{
 		Name: "users", UID: uid, Revision: 7, Created: day0.Add(-time.Hour),
-		Config: meta.Config{BufferSize: 500, FlushIntervalSeconds: 15, RetentionDays: 365, BackupEnabled: true,
+		Config: meta.Config{BufferSize: 500, FlushIntervalSeconds: 15, RetentionDays: 365, BackupEnabled: true, Replicated: true,
 			Properties: map[string]string{"description": "用户 \"data\" <&> {}", "": "empty key"}},
 		Schemas: []meta.Schema{
 			{Columns: []meta.Column{{Name: "id", Type: meta.Type{Kind: "VARCHAR"}}}, IDColumn: "id"},

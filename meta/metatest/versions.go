@@ -13,6 +13,7 @@ import (
 
 var versionCases = []check{
 	{"version/of an empty catalog", emptyVersion},
+	{"version/birth", births},
 	{"version/each change is in the history", historyOfChanges},
 	{"version/a change based on an old version", basedOnOld},
 	{"version/record", recordChanges},
@@ -41,6 +42,21 @@ func emptyVersion(t T, s meta.Store) {
 	equal(t, "version", meta.FirstVersion, version(t, s))
 	equal(t, "history", []meta.Change{}, history(t, s, 10))
 	equal(t, "no history asked for", []meta.Change{}, history(t, s, 0))
+}
+
+// births: a catalog keeps its name.
+func births(t T, s meta.Store) {
+	birth, err := s.Birth(t.Context())
+	ok(t, err)
+	if birth == "" || len(birth) > meta.BirthMax {
+		t.Errorf("birth %q", birth)
+	}
+	create(t, s, users("u1"))
+	_, err = s.DropTable(t.Context(), "users", "u1")
+	ok(t, err)
+	again, err := s.Birth(t.Context())
+	ok(t, err)
+	equal(t, "birth", birth, again)
 }
 
 func historyOfChanges(t T, s meta.Store) {

@@ -8,7 +8,7 @@
 //
 //	tables:list                          SET     names of tables
 //	table:{T}:config                     HASH    buffer_size, flush_interval_seconds, retention_days,
-//	                                             backup_enabled, properties (JSON)
+//	                                             backup_enabled, replicated, properties (JSON)
 //	table:{T}:stats                      HASH    record_count, file_count, size_bytes, oldest_record, newest_record
 //	table:{T}:created_at                 STRING  RFC 3339
 //	table:{T}:last_write                 STRING  RFC 3339; none before the first write
@@ -27,14 +27,15 @@
 //	index:table:{T}:oldest     ZSET    least time of a file, space, path; all scores 0, so ordered as text
 //	index:table:{T}:newest     ZSET    greatest time of a file, space, path
 //	index:table:{T}:version    STRING  Listing.Version
-//	index:table:{T}:units      HASH    committed unit -> time of its commit
-//	index:table:{T}:open       HASH    open unit -> node
+//	index:table:{T}:units      HASH    committed unit -> time of its commit, and the node if another might have
+//	index:table:{T}:open       HASH    open unit -> node, and on a second line its replica
 //	nodes:heartbeat            HASH    node -> beat_us (microseconds of Redis's clock) and the node (JSON)
 //	tables:dropped:{request}   HASH    files of a table just dropped, until its dropper has read them; 10 minutes at most.
 //	                                   Also those of one just replaced, until the SETs by id and day follow; 1 hour at most
 //	index:table:{T}:copy:{request}             HASH  files as of one moment, while an image is read; 1 hour at most
 //	index:table:{T}:stage:{S}:files, oldest, newest, stats   as those of the table, not in service; 1 hour at most
 //
+//	metadata:version:birth               STRING  random name of the catalog, from when it was made
 //	pool:redis:status, pool:minio:status HASH    what the last check found (the specification's)
 //	pool:health:last_check               STRING  its time, RFC 3339 (the specification's)
 //	"{metadata:lock:OPERATION}:token"    STRING  token of its newest owner; these braces are part of the key, as in the next
@@ -65,6 +66,7 @@
 //
 // metadata:version:history keeps its name, and the version that nodes read is
 // beside it, in {metadata:version:history}:version; metadata:version is a copy.
+// The catalog's name is in {metadata:version:history}:birth.
 // A change of a table is noted in {table:T:config}:changes by the script that
 // makes it, and moves to the history after it, or by the next change of the
 // table, or by Repair. A lock's tokens are on a server of their own: before a

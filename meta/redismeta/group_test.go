@@ -127,9 +127,13 @@ func checkMirrored(t *testing.T, s *redismeta.Store, raw *redis.ClusterClient) {
 	if files, err := s.DropTable(ctx, "users", "u1"); len(files) != 3 || err != nil {
 		t.Error(files, err)
 	}
+	var mu sync.Mutex // masters are asked at once
 	var left []string
 	must(t, raw.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error {
-		left = append(left, c.Keys(ctx, "*users*").Val()...)
+		keys := c.Keys(ctx, "*users*").Val()
+		mu.Lock()
+		defer mu.Unlock()
+		left = append(left, keys...)
 		return nil
 	}))
 	if len(left) != 0 || raw.SCard(ctx, "tables:list").Val() != 0 {

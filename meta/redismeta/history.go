@@ -2,6 +2,7 @@ package redismeta
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -252,6 +253,25 @@ if (redis.call('GET', KEYS[1]) or '1.0.0') ~= ARGV[2] then return 'conflict' end
 if fenced() then return 'fenced' end
 note(KEYS[1], KEYS[2], ARGV[2], ARGV[3], ARGV[4], ARGV[5])
 return 'ok ' .. ARGV[4]
+`
+
+// Birth implements meta.Store. A catalog without a name gets one.
+func (s *Store) Birth(ctx context.Context) (string, error) {
+	var stored *redis.StringCmd
+	if err := s.read(ctx, func(ctx context.Context, p redis.Pipeliner) { stored = p.Get(ctx, s.birth()) }); err != nil {
+		return "", err
+	}
+	if birth := stored.Val(); birth != "" {
+		return birth, nil
+	}
+	_, birth, err := s.run(ctx, s.scripts.birth, []string{s.birth()}, rand.Text())
+	return birth, err
+}
+
+// KEYS: birth. ARGV: name
+const birthLua = `
+redis.call('SET', KEYS[1], ARGV[1], 'NX')
+return 'ok ' .. redis.call('GET', KEYS[1])
 `
 
 // CatalogVersion implements meta.Store.

@@ -90,3 +90,29 @@ func TestWatch(t *testing.T) {
 		<-done
 	})
 }
+
+// TestBirth: all nodes see the name that the catalog was given first, and
+// another once Redis has lost all.
+func TestBirth(t *testing.T) {
+	both(t, func(t *testing.T, s *redismeta.Store) {
+		first, err := s.Birth(t.Context())
+		must(t, err)
+		again, err := s.Birth(t.Context())
+		must(t, err)
+		if first == "" || again != first {
+			t.Errorf("birth %q, then %q", first, again)
+		}
+	})
+	url := realtest.Redis(t)
+	one, other := open(t, url), open(t, url)
+	was, err := one.Birth(t.Context())
+	must(t, err)
+	must(t, client(t, url).FlushAll(t.Context()).Err())
+	now, err := other.Birth(t.Context())
+	must(t, err)
+	same, err := one.Birth(t.Context())
+	must(t, err)
+	if now == was || now != same {
+		t.Errorf("birth %q, after the loss %q and %q", was, now, same)
+	}
+}

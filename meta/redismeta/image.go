@@ -47,8 +47,8 @@ func (s *Store) ReadImage(ctx context.Context, table string, f func(meta.Image) 
 	}
 	var d decoder
 	img := meta.Image{Table: t, Version: d.int(version.Val(), 64), Units: units.Val(), Count: count.Val()}
-	for unit, node := range open.Val() {
-		img.Open = append(img.Open, meta.OpenUnit{Node: node, Unit: unit})
+	for unit, holder := range open.Val() {
+		img.Open = append(img.Open, meta.HeldUnit(unit, holder))
 	}
 	slices.Sort(img.Units)
 	slices.SortFunc(img.Open, meta.OpenUnit.Compare)
@@ -175,7 +175,7 @@ func (s *Store) ReplaceTable(ctx context.Context, r meta.Replacement) (meta.Tabl
 		args = append(args, u)
 	}
 	for _, u := range r.Open {
-		args = append(args, u.Unit, u.Node)
+		args = append(args, u.Unit, u.Holder())
 	}
 	args = append(args, config...)
 	word, err := s.change(ctx, s.scripts.replace, r.Change, k, append(keys, k.stageKeys(r.Stage)...), args...)

@@ -68,7 +68,7 @@ func (s *Store) Commit(ctx context.Context, c meta.Commit) error {
 		return err
 	}
 	k := s.keysOf(c.Table)
-	args := []any{c.TableUID, c.Unit, meta.FormatTime(c.Time), k.byIDDay, len(c.Remove)}
+	args := []any{c.TableUID, c.Unit, meta.FormatTime(c.Time), k.byIDDay, c.By, c.IfOpen, len(c.Remove)}
 	for _, path := range c.Remove {
 		args = append(args, path)
 	}
@@ -90,6 +90,10 @@ func (s *Store) Commit(ctx context.Context, c meta.Commit) error {
 		return missing(c.Table)
 	case answer == "conflict":
 		return fmt.Errorf("table %s: file %s is not in the index: %w", c.Table, path, meta.ErrConflict)
+	case answer == "done": // path is the node
+		return c.Repeated(path)
+	case answer == "closed":
+		return fmt.Errorf("table %s: %w", c.Table, meta.ErrUnitNotOpen)
 	}
 	return nil
 }
@@ -100,7 +104,7 @@ func (s *Store) OpenUnit(ctx context.Context, table, tableUID string, u meta.Ope
 		return err
 	}
 	k := s.keysOf(table)
-	answer, _, err := s.run(ctx, s.scripts.open, []string{k.schema, k.units, k.open, k.version}, tableUID, u.Unit, u.Node)
+	answer, _, err := s.run(ctx, s.scripts.open, []string{k.schema, k.units, k.open, k.version}, tableUID, u.Unit, u.Holder())
 	if err == nil && answer == "missing" {
 		return missing(table)
 	}
@@ -116,6 +120,32 @@ func (s *Store) ForgetUnits(ctx context.Context, table string, units []string) e
 	}
 	_, _, err := s.run(ctx, s.scripts.forget, []string{k.units, k.version}, args...)
 	return err
+}
+
+// Units implements meta.Store.
+func (s *Store) Units(ctx context.Context, table string) (meta.Units, error) {
+	k := s.keysOf(table)
+	var version *redis.StringCmd
+	var open *redis.MapStringStringCmd
+	var units *redis.StringSliceCmd
+	err := s.read(ctx, func(ctx context.Context, p redis.Pipeliner) {
+		version, open, units = p.Get(ctx, k.version), p.HGetAll(ctx, k.open), p.HKeys(ctx, k.units)
+	})
+	if err != nil {
+		return meta.Units{}, err
+	}
+	if version.Val() == "" {
+		return meta.Units{}, missing(table)
+	}
+	u := meta.Units{Committed: make(map[string]bool, len(units.Val()))}
+	for _, unit := range units.Val() {
+		u.Committed[unit] = true
+	}
+	for unit, holder := range open.Val() {
+		u.Open = append(u.Open, meta.HeldUnit(unit, holder))
+	}
+	slices.SortFunc(u.Open, meta.OpenUnit.Compare)
+	return u, nil
 }
 
 // Version implements meta.Store.
@@ -161,8 +191,8 @@ func (s *Store) Listing(ctx context.Context, table string) (meta.Listing, error)
 	for _, unit := range units.Val() {
 		l.Units[unit] = true
 	}
-	for unit, node := range open.Val() {
-		l.Open = append(l.Open, meta.OpenUnit{Node: node, Unit: unit})
+	for unit, holder := range open.Val() {
+		l.Open = append(l.Open, meta.HeldUnit(unit, holder))
 	}
 	if d.err != nil {
 		return meta.Listing{}, fmt.Errorf("index of table %s is damaged in redis %s: %w", table, s.address, d.err)

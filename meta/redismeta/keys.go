@@ -9,6 +9,7 @@ const (
 	heartbeatsKey = "nodes:heartbeat"
 	ringKey       = "cluster:hash_ring"
 	catalogKey    = "metadata:version"
+	birthKey      = "metadata:version:birth"
 	historyKey    = "metadata:version:history"
 	backupsKey    = "metadata:backup:list"
 	changedTopic  = "metadata:changed"
@@ -51,6 +52,14 @@ func (s *Store) catalogVersion() string {
 		return "{" + historyKey + "}:version"
 	}
 	return catalogKey
+}
+
+// birth is on the same server as the catalog's version.
+func (s *Store) birth() string {
+	if s.cluster {
+		return "{" + historyKey + "}:birth"
+	}
+	return birthKey
 }
 
 // lockKeys are the key of a lock and that of its tokens.

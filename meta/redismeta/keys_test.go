@@ -34,6 +34,8 @@ func TestSpecificationKeys(t *testing.T) {
 	ctx, url := t.Context(), realtest.Redis(t)
 	s, raw := open(t, url), client(t, url)
 	must(t, s.CreateTable(ctx, sampleTable()))
+	_, err := s.Birth(ctx)
+	must(t, err)
 	if n := raw.Exists(ctx, "table:users:last_write").Val(); n != 0 {
 		t.Error("a table without writes has a last write")
 	}
@@ -51,7 +53,7 @@ func TestSpecificationKeys(t *testing.T) {
 		"table:users:created_at": "string", "table:users:last_write": "string",
 		"index:table:users:id:user-123:2024-01-15": "set", "index:table:users:id:a:%:2024-01-15": "set", "index:table:users:id:_:2024-01-16": "set",
 		"nodes:services": "hash", "cluster:hash_ring": "zset",
-		"metadata:version": "string", "metadata:version:history": "list",
+		"metadata:version": "string", "metadata:version:history": "list", "metadata:version:birth": "string",
 		// ours
 		"table:users:schema": "hash", "index:table:users:files": "hash", "index:table:users:oldest": "zset", "index:table:users:newest": "zset",
 		"index:table:users:version": "string", "index:table:users:units": "hash", "index:table:users:open": "hash", "nodes:heartbeat": "hash",
@@ -61,7 +63,7 @@ func TestSpecificationKeys(t *testing.T) {
 	}
 	for what, pair := range map[string][2]any{
 		"tables:list": {[]string{"users"}, raw.SMembers(ctx, "tables:list").Val()},
-		"config": {map[string]string{"buffer_size": "500", "flush_interval_seconds": "15", "retention_days": "365", "backup_enabled": "true", "properties": `{"a":"b"}`},
+		"config": {map[string]string{"buffer_size": "500", "flush_interval_seconds": "15", "retention_days": "365", "backup_enabled": "true", "replicated": "false", "properties": `{"a":"b"}`},
 			raw.HGetAll(ctx, "table:users:config").Val()},
 		"stats": {map[string]string{"record_count": "16", "file_count": "3", "size_bytes": "160",
 			"oldest_record": "2024-01-15T10:30:00.000000005Z", "newest_record": "2024-01-15T10:31:00.000000005Z"},

@@ -9,7 +9,7 @@ type scripts struct {
 	swap, vote, release                                                 *redis.Script
 	queueAdd, queueTake, queueSettle, queueUnpark                       *redis.Script
 	settled                                                             *redis.Script
-	record, settle, lock, stage, replace, days                          *redis.Script
+	record, settle, lock, stage, replace, days, birth                   *redis.Script
 }
 
 func newScripts(cluster bool) scripts {
@@ -37,6 +37,7 @@ func newScripts(cluster bool) scripts {
 		replace: redis.NewScript(changes + growLua + notes + replaceLua),
 		days:    redis.NewScript(notes + daysLua),
 
+		birth:   redis.NewScript(birthLua),
 		settled: redis.NewScript(settledLua),
 		swap:    redis.NewScript(swapLua),
 		vote:    redis.NewScript(voteLua),
@@ -149,15 +150,22 @@ return 'ok'
 `
 
 // KEYS: schema stats files version units open oldest newest last_write
-// ARGV: uid unit time, prefix of the keys by id and day, number of paths to
-// remove, these paths, then for each file to add: path, "id:day", rows, bytes,
-// least time, greatest time, JSON
+// ARGV: uid unit time, prefix of the keys by id and day, who commits if only
+// one may, 1 if the unit must be open, number of paths to remove, these paths,
+// then for each file to add: path, "id:day", rows, bytes, least time, greatest
+// time, JSON
 const commitLua = `
 if redis.call('HGET', KEYS[1], 'uid') ~= ARGV[1] then return 'missing' end
-if redis.call('HEXISTS', KEYS[5], ARGV[2]) == 1 then return 'ok' end
+local done = redis.call('HGET', KEYS[5], ARGV[2])
+if done then
+  local at = string.find(done, ' ', 1, true)
+  if at then return 'done' .. string.sub(done, at) end
+  return 'done'
+end
 if fenced() then return 'fenced' end
-local adds = 6 + ARGV[5]
-for i = 6, adds - 1 do
+if ARGV[6] == '1' and redis.call('HEXISTS', KEYS[6], ARGV[2]) == 0 then return 'closed' end
+local adds = 8 + ARGV[7]
+for i = 8, adds - 1 do
   if redis.call('HEXISTS', KEYS[3], ARGV[i]) == 0 then return 'conflict ' .. ARGV[i] end
 end
 local function count(files, rows, bytes)
@@ -177,7 +185,7 @@ local function remove(path)
   redis.call('ZREM', KEYS[8], f.max_time .. ' ' .. path)
   count('-1', string.format('%.0f', 0 - f.rows), string.format('%.0f', 0 - f.bytes))
 end
-for i = 6, adds - 1 do remove(ARGV[i]) end
+for i = 8, adds - 1 do remove(ARGV[i]) end
 for i = adds, #ARGV, 7 do
   local path = ARGV[i]
   remove(path)
@@ -193,7 +201,9 @@ local function edge(command, key)
 end
 redis.call('HSET', KEYS[2], 'oldest_record', edge('ZRANGE', KEYS[7]), 'newest_record', edge('ZREVRANGE', KEYS[8]))
 if ARGV[3] > (redis.call('GET', KEYS[9]) or '') then redis.call('SET', KEYS[9], ARGV[3]) end
-redis.call('HSET', KEYS[5], ARGV[2], ARGV[3])
+done = ARGV[3]
+if ARGV[5] ~= '' then done = done .. ' ' .. ARGV[5] end
+redis.call('HSET', KEYS[5], ARGV[2], done)
 redis.call('HDEL', KEYS[6], ARGV[2])
 touched(ARGV[4])
 grow(KEYS[4])
@@ -201,7 +211,7 @@ return 'ok'
 `
 
 // KEYS: schema units open version
-// ARGV: uid unit node
+// ARGV: uid unit, node and replica
 const openLua = `
 if redis.call('HGET', KEYS[1], 'uid') ~= ARGV[1] then return 'missing' end
 if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 1 then return 'ok' end

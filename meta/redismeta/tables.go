@@ -162,6 +162,7 @@ func encodeTable(t meta.Table) (schemas string, config []any, err error) {
 		"flush_interval_seconds", t.Config.FlushIntervalSeconds,
 		"retention_days", t.Config.RetentionDays,
 		"backup_enabled", strconv.FormatBool(t.Config.BackupEnabled),
+		"replicated", strconv.FormatBool(t.Config.Replicated),
 		"properties", string(properties),
 	}, nil
 }
@@ -241,6 +242,7 @@ func (r tableReply) decode(name string) (meta.Table, error) {
 			FlushIntervalSeconds: int32(d.int(config["flush_interval_seconds"], 32)),
 			RetentionDays:        int32(d.int(config["retention_days"], 32)),
 			BackupEnabled:        config["backup_enabled"] == "true",
+			Replicated:           config["replicated"] == "true",
 		},
 		Stats: meta.Stats{
 			Rows: d.int(stats["record_count"], 64), Files: d.int(stats["file_count"], 64), Bytes: d.int(stats["size_bytes"], 64),

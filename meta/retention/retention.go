@@ -23,6 +23,7 @@ const (
 	stepFiles      = meta.CommitFilesMax
 	pathsHeldMax   = 2_000_000 // paths that one run holds in memory; the rest waits for the next run
 	retentionWrite = "retention-"
+	addTimeout     = time.Minute
 )
 
 // Catalog is what retention needs of meta.Store.
@@ -111,7 +112,7 @@ func run(ctx context.Context, c Catalog, later Later, table string, o Options, r
 			result.Rows += f.rows
 			result.Bytes += f.bytes
 		}
-		if err := later.Add(context.WithoutCancel(ctx), o.Grace, objects); err != nil {
+		if err := add(ctx, later, o.Grace, objects); err != nil {
 			return err
 		}
 		if err := c.ForgetUnits(ctx, table, []string{commit.Unit}); err != nil {
@@ -119,6 +120,14 @@ func run(ctx context.Context, c Catalog, later Later, table string, o Options, r
 		}
 	}
 	return nil
+}
+
+// add puts objects into the queue, also when the run is to end: they are out of
+// the index already.
+func add(ctx context.Context, later Later, grace time.Duration, objects map[string]string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), addTimeout)
+	defer cancel()
+	return later.Add(ctx, grace, objects)
 }
 
 // ending is a file of a day that has ended.

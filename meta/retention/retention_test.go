@@ -20,7 +20,10 @@ var now = time.Date(2024, 3, 10, 0, 0, 0, 0, time.UTC)
 
 type later map[string]string
 
-func (l later) Add(_ context.Context, after time.Duration, objects map[string]string) error {
+func (l later) Add(ctx context.Context, after time.Duration, objects map[string]string) error {
+	if _, ends := ctx.Deadline(); !ends {
+		return errors.New("without a deadline")
+	}
 	if after != time.Hour {
 		return fmt.Errorf("after %s", after)
 	}

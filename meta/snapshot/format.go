@@ -19,6 +19,7 @@ const Format = 1
 type Header struct {
 	Format  int                          `json:"format"`
 	Version meta.Semver                  `json:"version"`
+	Birth   string                       `json:"birth,omitempty"` // of the catalog; none in snapshots of old
 	At      time.Time                    `json:"at"`
 	Who     string                       `json:"who,omitempty"`
 	Nodes   []meta.Node                  `json:"nodes"`

@@ -236,6 +236,28 @@ func (p *reader) table(f func(Header, meta.Image) error) error {
 	if err := p.delim(']'); err != nil {
 		return err
 	}
+	return p.rest(nil)
+}
+
+// rest reads what follows in an object, up to its end. Members that are not
+// known are a later program's, which has added them: they are ignored, here as
+// everywhere in a snapshot. What changes the meaning of others raises Format,
+// or the catalog's major version.
+func (p *reader) rest(known map[string]any) error {
+	for p.dec.More() {
+		token, err := p.dec.Token()
+		if err != nil {
+			return p.fail("its structure", err)
+		}
+		name, _ := token.(string)
+		into := known[name]
+		if into == nil {
+			into = new(json.RawMessage)
+		}
+		if err := p.value(name, into); err != nil {
+			return err
+		}
+	}
 	return p.delim('}')
 }
 
@@ -270,20 +292,7 @@ func (f *files) pages(yield func([]meta.File, error) bool) {
 
 // finish reads what follows the tables and compares the totals and the checksum.
 func (p *reader) finish() (string, error) {
-	for p.dec.More() {
-		token, err := p.dec.Token()
-		if err != nil {
-			return "", p.fail("its end", err)
-		}
-		var into any = new(any)
-		if token == "totals" {
-			into = &p.totals
-		}
-		if err := p.value("its end", into); err != nil {
-			return "", err
-		}
-	}
-	if err := p.delim('}'); err != nil {
+	if err := p.rest(map[string]any{"totals": &p.totals}); err != nil {
 		return "", err
 	}
 	p.left = valueBytesMax

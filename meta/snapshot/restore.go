@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"skein/internal/fault"
@@ -17,6 +18,7 @@ import (
 const (
 	namesMax    = 10_000 // tables and patterns that a request names
 	attemptsMax = 5      // of a table that changes at the same moment
+	noteTimeout = time.Minute
 )
 
 // Request says what to restore.
@@ -44,7 +46,8 @@ type RestoreOptions struct {
 	Safety func(ctx context.Context) error
 	// Keep returns those of the files whose objects exist; nil keeps all.
 	Keep func(ctx context.Context, table string, files []meta.File) ([]meta.File, error)
-	// KeepTables lets tables stay that the snapshot does not have.
+	// KeepTables lets tables stay that the snapshot does not have. A table that
+	// was made anew since is FailedPrecondition, before anything changes.
 	KeepTables bool
 	Dir        string // for temporary files; that of the system if empty
 }
@@ -82,7 +85,8 @@ type restore struct {
 	options  RestoreOptions
 	patterns []pattern
 	stage    string
-	known    map[string]bool // tables of the snapshot that are wanted, and whether they are done
+	known    map[string]bool   // tables of the snapshot that are wanted, and whether they are done
+	uids     map[string]string // of these
 	report   Report
 }
 
@@ -93,7 +97,7 @@ func newRestore(s meta.Store, r Request, o RestoreOptions) (*restore, error) {
 	if o.Open == nil {
 		return nil, fault.New(fault.InvalidArgument, "restore: there is no snapshot to open")
 	}
-	run := &restore{store: s, request: r, options: o, stage: "restore_" + rand.Text(), known: map[string]bool{}}
+	run := &restore{store: s, request: r, options: o, stage: "restore_" + rand.Text(), known: map[string]bool{}, uids: map[string]string{}}
 	for _, key := range r.Keys {
 		p, err := newPattern(key)
 		if err != nil {
@@ -119,7 +123,7 @@ func (r *restore) read(ctx context.Context, f func(Header, meta.Image) error) (H
 func (r *restore) verify(ctx context.Context) error {
 	h, sum, err := r.read(ctx, func(_ Header, img meta.Image) error {
 		if len(r.request.Tables) == 0 || slices.Contains(r.request.Tables, img.Table.Name) {
-			r.known[img.Table.Name] = false
+			r.known[img.Table.Name], r.uids[img.Table.Name] = false, img.Table.UID
 		}
 		return nil
 	})
@@ -132,8 +136,40 @@ func (r *restore) verify(ctx context.Context) error {
 		}
 	}
 	r.report.Version, r.report.At, r.report.Checksum = sum.Version, sum.At, sum.Checksum
-	r.report.Before, err = r.store.CatalogVersion(ctx)
-	return err
+	if r.report.Before, err = r.store.CatalogVersion(ctx); err != nil {
+		return err
+	}
+	return r.refuseOthers(ctx)
+}
+
+// refuseOthers refuses tables that were made anew since the snapshot, if what
+// came after it is to stay: their rows and those of the old ones are of two
+// tables.
+func (r *restore) refuseOthers(ctx context.Context) error {
+	if !r.options.KeepTables || r.request.Missing {
+		return nil
+	}
+	all, err := r.store.Tables(ctx)
+	if err != nil {
+		return err
+	}
+	var others []string
+	for _, t := range all {
+		if uid, ok := r.uids[t.Name]; ok && meta.Lineage(uid) != meta.Lineage(t.UID) {
+			others = append(others, t.Name)
+		}
+	}
+	if len(others) == 0 {
+		return nil
+	}
+	return errAnew(others[:min(len(others), othersShown)]...)
+}
+
+const othersShown = 5
+
+func errAnew(tables ...string) error {
+	return fault.Newf(fault.FailedPrecondition, "%s: made anew since the snapshot. Restore without newer files to put the old table in the place of the new one, or name the other tables",
+		strings.Join(tables, ", "))
 }
 
 // tables restores one table after the other. Those that change at the same
@@ -198,7 +234,8 @@ func (r *restore) note(ctx context.Context, how string, floor meta.Semver) error
 	if r.request.DryRun {
 		return nil
 	}
-	ctx = context.WithoutCancel(ctx)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTimeout)
+	defer cancel()
 	what := fmt.Sprintf("%s: snapshot of %s, version %s, %d tables changed", how, r.report.At.Format(time.RFC3339), r.report.Version, len(r.report.Tables))
 	kind := meta.ChangeRestore
 	if floor.IsZero() {

@@ -58,7 +58,8 @@ func TestSave(t *testing.T) {
 // vanishing loses everything once its tables are told.
 type vanishing struct {
 	meta.Store
-	gone bool
+	gone    bool
+	another bool // and another catalog of the same version is there
 }
 
 func (v *vanishing) Tables(ctx context.Context) ([]meta.Table, error) {
@@ -72,10 +73,17 @@ func (v *vanishing) ReadImage(context.Context, string, func(meta.Image) error) e
 }
 
 func (v *vanishing) CatalogVersion(ctx context.Context) (meta.Semver, error) {
-	if v.gone {
+	if v.gone && !v.another {
 		return meta.FirstVersion, nil
 	}
 	return v.Store.CatalogVersion(ctx)
+}
+
+func (v *vanishing) Birth(ctx context.Context) (string, error) {
+	if v.gone {
+		return "another", nil
+	}
+	return v.Store.Birth(ctx)
 }
 
 // TestSaveWhileLost: there is no snapshot of what is left of a catalog that is
@@ -87,7 +95,7 @@ func TestSaveWhileLost(t *testing.T) {
 	fill(t, s)
 	had, err := s.CatalogVersion(t.Context())
 	must(t, err)
-	for _, v := range []*vanishing{{Store: s}, {Store: s, gone: true}} {
+	for _, v := range []*vanishing{{Store: s}, {Store: s, gone: true}, {Store: s, another: true}} {
 		store := objects{}
 		_, _, err := snapshot.Save(t.Context(), store, t.TempDir(), v, snapshot.Options{Least: had})
 		if fault.CodeOf(err) != fault.FailedPrecondition || len(store) != 0 {

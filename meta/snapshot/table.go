@@ -53,6 +53,9 @@ func (r *restore) table(ctx context.Context, img meta.Image) (t TableReport, err
 	if now.exists && now.table.UID != img.Table.UID && r.request.Missing {
 		return t, nil // another table of the name: it stays
 	}
+	if now.exists && r.options.KeepTables && meta.Lineage(now.table.UID) != meta.Lineage(img.Table.UID) {
+		return t, errAnew(img.Table.Name)
+	}
 	next, err := r.next(now, img)
 	if err != nil {
 		return t, err

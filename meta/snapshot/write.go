@@ -31,6 +31,19 @@ type Source interface {
 	ReadImage(ctx context.Context, table string, f func(meta.Image) error) error
 }
 
+// born is a Source that is a whole catalog.
+type born interface {
+	Birth(ctx context.Context) (string, error)
+}
+
+// birthOf is the catalog's name; empty if the source is none.
+func birthOf(ctx context.Context, s Source) (string, error) {
+	if b, ok := s.(born); ok {
+		return b.Birth(ctx)
+	}
+	return "", nil
+}
+
 // Options of a snapshot.
 type Options struct {
 	Compress bool                         // by zstd
@@ -87,7 +100,7 @@ func write(ctx context.Context, w io.Writer, counted *counter, s Source, o Optio
 	out.text(",\n\"tables\":[")
 	totals, err := tables(ctx, out, s)
 	if err == nil {
-		err = grown(ctx, s, h.Version, o.Least)
+		err = grown(ctx, s, h.Birth, h.Version, o.Least)
 	}
 	if err != nil {
 		return Summary{}, err
@@ -99,11 +112,18 @@ func write(ctx context.Context, w io.Writer, counted *counter, s Source, o Optio
 }
 
 // grown refuses, by FailedPrecondition, a catalog whose version lies before one
-// of those: it was lost while it was read.
-func grown(ctx context.Context, s Source, versions ...meta.Semver) error {
+// of those, or that is another one: it was lost while it was read.
+func grown(ctx context.Context, s Source, birth string, versions ...meta.Semver) error {
 	now, err := s.CatalogVersion(ctx)
 	if err != nil {
 		return err
+	}
+	another, err := birthOf(ctx, s)
+	if err != nil {
+		return err
+	}
+	if another != birth {
+		return fault.New(fault.FailedPrecondition, "the catalog was lost meanwhile, and another one is in its place: there is no snapshot of it")
 	}
 	for _, v := range versions {
 		if now.Compare(v) < 0 {
@@ -115,6 +135,9 @@ func grown(ctx context.Context, s Source, versions ...meta.Semver) error {
 
 func header(ctx context.Context, s Source, o Options) (h Header, err error) {
 	h = Header{Format: Format, At: o.At.UTC(), Who: meta.WriterOf(ctx).Who, Pool: o.Pool}
+	if h.Birth, err = birthOf(ctx, s); err != nil {
+		return h, err
+	}
 	if h.Version, err = s.CatalogVersion(ctx); err != nil {
 		return h, err
 	}

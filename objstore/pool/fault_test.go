@@ -5,10 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,17 +26,17 @@ import (
 type site struct {
 	*realtest.MinIOServer
 	bucket string
-	proxy  *proxy
+	proxy  *realtest.Proxy
 }
 
 func startSite(t *testing.T, bucket string) *site {
 	m := realtest.StartMinIO(t)
-	return &site{MinIOServer: m, bucket: bucket, proxy: startProxy(t, m.Endpoint)}
+	return &site{MinIOServer: m, bucket: bucket, proxy: realtest.StartProxy(t, m.Endpoint)}
 }
 
 func (s *site) open(t *testing.T, change func(*s3.Options)) *s3.Store {
 	t.Helper()
-	o := s3.Options{Endpoint: s.proxy.url, AccessKey: s.AccessKey, SecretKey: s.SecretKey, Bucket: s.bucket,
+	o := s3.Options{Endpoint: s.proxy.URL, AccessKey: s.AccessKey, SecretKey: s.SecretKey, Bucket: s.bucket,
 		AttemptsMax: 1, DialTimeout: time.Second, StallTimeout: 20 * time.Second}
 	if change != nil {
 		change(&o)
@@ -48,76 +45,6 @@ func (s *site) open(t *testing.T, change func(*s3.Options)) *s3.Store {
 	must(t, err)
 	t.Cleanup(func() { must(t, store.Close()) })
 	return store
-}
-
-// proxy hands requests to a server, at a limited speed or not at all.
-type proxy struct {
-	url    string
-	speed  atomic.Int64 // bytes per second and connection; no limit if zero
-	refuse atomic.Bool  // with 503
-}
-
-func startProxy(t *testing.T, target string) *proxy {
-	u, err := url.Parse(target)
-	must(t, err)
-	p := &proxy{}
-	transport := &http.Transport{}
-	reverse := &httputil.ReverseProxy{Transport: transport, Rewrite: func(r *httputil.ProxyRequest) {
-		host := r.In.Host
-		r.SetURL(u)
-		r.Out.Host = host // it is signed
-	}, ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p.refuse.Load() {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		}
-		reverse.ServeHTTP(w, r)
-	}), ErrorLog: nil}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	p.url = "http://" + listener.Addr().String()
-	done := make(chan struct{})
-	go func() { defer close(done); _ = server.Serve(throttled{listener, p}) }()
-	t.Cleanup(func() { _ = server.Close(); transport.CloseIdleConnections(); <-done })
-	return p
-}
-
-type throttled struct {
-	net.Listener
-	p *proxy
-}
-
-func (l throttled) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	return slowConn{c, l.p}, err
-}
-
-type slowConn struct {
-	net.Conn
-	p *proxy
-}
-
-func (c slowConn) pause(n int) {
-	if speed := c.p.speed.Load(); speed > 0 {
-		time.Sleep(time.Duration(n) * time.Second / time.Duration(speed))
-	}
-}
-
-func (c slowConn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b[:min(len(b), 4096)])
-	c.pause(n)
-	return n, err
-}
-
-func (c slowConn) Write(b []byte) (n int, err error) {
-	for n < len(b) && err == nil {
-		var m int
-		m, err = c.Conn.Write(b[n:min(len(b), n+4096)])
-		n += m
-		c.pause(m)
-	}
-	return n, err
 }
 
 // load reads and writes by several nodes until it is stopped.
@@ -218,8 +145,8 @@ func TestFaults(t *testing.T) {
 	}{
 		{"killed", primary.Kill, primary.Start, false, false},
 		{"paused", primary.Pause, primary.Resume, false, false},
-		{"slow", func() { primary.proxy.speed.Store(50 << 10) }, func() { primary.proxy.speed.Store(0) }, true, false},
-		{"refuses", func() { primary.proxy.refuse.Store(true) }, func() { primary.proxy.refuse.Store(false) }, false, false},
+		{"slow", func() { primary.proxy.Speed.Store(50 << 10) }, func() { primary.proxy.Speed.Store(0) }, true, false},
+		{"refuses", func() { primary.proxy.Refuse.Store(true) }, func() { primary.proxy.Refuse.Store(false) }, false, false},
 		{"bucket-deleted", func() { primary.deleteBucket(t) }, func() {}, false, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -63,6 +63,10 @@ type Options struct {
 	Backup    []Endpoint // none: no failover
 	Agreement *Agreement // needed with Backup
 
+	// Tuning is where nodes share what Tune changes; nil: each has its own,
+	// until it stops.
+	Tuning Register
+
 	ProbeEvery   time.Duration // 1s if zero
 	ProbeTimeout time.Duration // 1s if zero
 	FailAfter    int           // probes in a row that fail before a node votes and asks for the backup; 3 if zero

@@ -20,7 +20,10 @@ type Pool struct {
 	metrics         *metrics
 	mover           *transfer.Mover // from backup to primary
 
-	tuning  atomic.Pointer[Tuning]
+	tuning   atomic.Pointer[Tuning]
+	tuneLock sync.Mutex // held to change it
+	tuned    int64      // version of the shared one that was followed
+
 	state   atomic.Pointer[State]
 	pending atomic.Bool                             // the journal had records when last looked at
 	back    atomic.Pointer[context.CancelCauseFunc] // ends the way back that this node works on; nil if it does not
@@ -56,6 +59,9 @@ func Open(ctx context.Context, o Options) (*Pool, error) {
 			return nil, err
 		}
 		p.pending.Store(true) // until the journal was looked at
+	}
+	if err := p.follow(ctx); err != nil {
+		return nil, err
 	}
 	p.stopped, p.stop = context.WithCancel(context.WithoutCancel(ctx))
 	p.probe(p.stopped)

@@ -1,6 +1,9 @@
 package pool
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"skein/internal/fault"
@@ -9,12 +12,12 @@ import (
 // Tuning is what can be changed while a pool is open, with the meaning that it
 // has in Options. HedgeShare 0 means none.
 type Tuning struct {
-	HedgeShare   float64
-	HedgeMin     time.Duration
-	TryTimeout   time.Duration
-	StallTimeout time.Duration
-	PutTimeout   time.Duration
-	BreakAfter   int
+	HedgeShare   float64       `json:"hedge_share"`
+	HedgeMin     time.Duration `json:"hedge_min_ns"`
+	TryTimeout   time.Duration `json:"try_timeout_ns"`
+	StallTimeout time.Duration `json:"stall_timeout_ns"`
+	PutTimeout   time.Duration `json:"put_timeout_ns"`
+	BreakAfter   int           `json:"break_after"`
 }
 
 // Bounds of a Tuning.
@@ -45,21 +48,89 @@ func (t Tuning) check() error {
 // Tuning is what holds now.
 func (p *Pool) Tuning() Tuning { return *p.tuning.Load() }
 
+// tuneTries bounds how often a change is tried while others change too.
+const tuneTries = 8
+
 // Tune lets change work on what holds now, for requests that begin from now
-// on. If the outcome is refused nothing has changed.
-func (p *Pool) Tune(change func(*Tuning)) (Tuning, error) {
-	for {
-		old := p.tuning.Load()
-		t := *old
+// on: here at once, and with Options.Tuning on the other nodes after their next
+// probe. If the outcome is refused nothing has changed. change may be called
+// several times.
+func (p *Pool) Tune(ctx context.Context, change func(*Tuning)) (Tuning, error) {
+	p.tuneLock.Lock()
+	defer p.tuneLock.Unlock()
+	if p.o.Tuning == nil {
+		t := p.Tuning()
 		change(&t)
 		if err := t.check(); err != nil {
-			return *old, err
+			return p.Tuning(), err
 		}
-		if p.tuning.CompareAndSwap(old, &t) {
-			if t != *old {
-				p.o.Log.Info("object store pool is tuned", "from", *old, "to", t)
-			}
+		p.tune(t)
+		return t, nil
+	}
+	for range tuneTries {
+		version, old, err := p.loadTuning(ctx)
+		if err != nil {
+			return p.Tuning(), fmt.Errorf("settings of the object store pool: %w", err)
+		}
+		t := old
+		change(&t)
+		if err := t.check(); err != nil {
+			return p.Tuning(), err
+		}
+		if t == old {
+			p.tune(t)
 			return t, nil
 		}
+		text, err := json.Marshal(t)
+		if err != nil {
+			panic("BUG: a tuning has no JSON: " + err.Error())
+		}
+		if won, err := p.o.Tuning.Swap(ctx, version, string(text)); err != nil {
+			return p.Tuning(), fmt.Errorf("settings of the object store pool: %w", err)
+		} else if won {
+			p.tune(t)
+			return t, nil
+		}
+	}
+	return p.Tuning(), fault.New(fault.Aborted, "the settings of the object store pool change too often; try again")
+}
+
+// loadTuning reads what the nodes share; what this node has if that is nothing.
+func (p *Pool) loadTuning(ctx context.Context) (version int64, t Tuning, err error) {
+	version, text, err := p.o.Tuning.Load(ctx)
+	t = p.Tuning()
+	if err != nil || text == "" {
+		return version, t, err
+	}
+	shared := t
+	damage := json.Unmarshal([]byte(text), &shared)
+	if damage == nil {
+		damage = shared.check()
+	}
+	if damage != nil { // this node goes on with what it has
+		p.o.Log.Warn("the shared settings of the object store pool cannot be used", "settings", text, "error", damage)
+		shared = t
+	}
+	return version, shared, nil
+}
+
+// follow takes over what another node has tuned.
+func (p *Pool) follow(ctx context.Context) error {
+	p.tuneLock.Lock()
+	defer p.tuneLock.Unlock()
+	if p.o.Tuning == nil {
+		return nil
+	}
+	version, t, err := p.loadTuning(ctx)
+	if err == nil && version != p.tuned {
+		p.tuned = version
+		p.tune(t)
+	}
+	return err
+}
+
+func (p *Pool) tune(t Tuning) {
+	if old := p.tuning.Swap(&t); *old != t {
+		p.o.Log.Info("object store pool is tuned", "from", *old, "to", t)
 	}
 }

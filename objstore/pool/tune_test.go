@@ -29,15 +29,51 @@ func TestTune(t *testing.T) {
 		"put":     func(u *pool.Tuning) { u.PutTimeout = 24 * time.Hour },
 		"circuit": func(u *pool.Tuning) { u.BreakAfter = 0 },
 	} {
-		if _, err := p.Tune(change); fault.CodeOf(err) != fault.InvalidArgument || p.Tuning() != was {
+		if _, err := p.Tune(t.Context(), change); fault.CodeOf(err) != fault.InvalidArgument || p.Tuning() != was {
 			t.Errorf("%s: %v, %+v", name, err, p.Tuning())
 		}
 	}
-	now, err := p.Tune(func(u *pool.Tuning) { u.TryTimeout, u.HedgeShare = 2*time.Second, 0 })
+	now, err := p.Tune(t.Context(), func(u *pool.Tuning) { u.TryTimeout, u.HedgeShare = 2*time.Second, 0 })
 	want := was
 	want.TryTimeout, want.HedgeShare = 2*time.Second, 0
 	if err != nil || now != want || p.Tuning() != want {
 		t.Errorf("%+v, %v", now, err)
+	}
+}
+
+// What one node is told all nodes do, and those that start later; what is
+// damaged there changes nothing.
+func TestTuneIsShared(t *testing.T) {
+	catalog := openCatalog(t, "redis://"+miniredis.RunT(t).Addr())
+	shared := catalog.Register("pool:minio:tuning")
+	open := func() *pool.Pool {
+		return openPool(t, pool.Options{Primary: []pool.Endpoint{{Name: "a", Store: openLocal(t)}}, ProbeEvery: 20 * time.Millisecond, Tuning: shared})
+	}
+	a, b := open(), open()
+	if _, err := a.Tune(t.Context(), func(u *pool.Tuning) { u.TryTimeout = 3 * time.Second }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Tune(t.Context(), func(u *pool.Tuning) { u.BreakAfter = 7 }); err != nil {
+		t.Fatal(err)
+	}
+	want := b.Tuning()
+	if want.TryTimeout != 3*time.Second || want.BreakAfter != 7 {
+		t.Errorf("the second change lost the first: %+v", want)
+	}
+	waitFor(t, "the other node follows", 5*time.Second, func() bool { return a.Tuning() == want })
+	if c := open(); c.Tuning() != want {
+		t.Errorf("a node that starts has %+v", c.Tuning())
+	}
+	if _, err := a.Tune(t.Context(), func(u *pool.Tuning) { u.BreakAfter = 0 }); fault.CodeOf(err) != fault.InvalidArgument || a.Tuning() != want {
+		t.Errorf("%v %+v", err, a.Tuning())
+	}
+	version, _, err := shared.Load(t.Context())
+	must(t, err)
+	if won, err := shared.Swap(t.Context(), version, "{damaged"); !won || err != nil {
+		t.Fatal(won, err)
+	}
+	if c := open(); c.Tuning().BreakAfter != 3 {
+		t.Errorf("%+v", c.Tuning())
 	}
 }
 
@@ -46,7 +82,7 @@ func TestTunedCircuit(t *testing.T) {
 	store := openLocal(t)
 	bad := objstoretest.Faulty(store, objstoretest.Rule{Op: objstoretest.OpStat, Err: errDown})
 	p := openPool(t, pool.Options{Primary: []pool.Endpoint{{Name: "bad", Store: bad}}, ProbeEvery: time.Hour, BreakFor: time.Hour})
-	if _, err := p.Tune(func(u *pool.Tuning) { u.BreakAfter = 1 }); err != nil {
+	if _, err := p.Tune(t.Context(), func(u *pool.Tuning) { u.BreakAfter = 1 }); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := p.Stat(t.Context(), "a"); fault.CodeOf(err) != fault.Unavailable {

@@ -30,6 +30,9 @@ func (p *Pool) watch(ctx context.Context) {
 		if cancel := p.back.Load(); cancel != nil && !(p.primary.up() && p.backup.up()) {
 			(*cancel)(errDown) // another node may still reach them
 		}
+		if err := within(ctx, p.o.ProbeTimeout, p.follow); err != nil && ctx.Err() == nil {
+			p.o.Log.Debug("object store pool: shared settings cannot be read", "error", err)
+		}
 		if p.agreement != nil {
 			if err := p.agree(ctx); err != nil && ctx.Err() == nil {
 				p.o.Log.Warn("object store pool: the catalog does not answer; each node decides alone", "error", err)

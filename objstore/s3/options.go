@@ -23,6 +23,7 @@ type Options struct {
 	DialTimeout    time.Duration // 5s if zero
 	StallTimeout   time.Duration // a try without a byte sent or received for so long has failed; 30s if zero
 	ConnsMax       int           // connections at once; 64 if zero
+	ConnsMin       int           // connections that Warm opens and keeps; 4 if zero, at most ConnsMax
 	PartBytes      int64         // part of a large upload, 5 MiB to 5 GiB; 8 MiB if zero
 	UploadPartsMax int           // parts of one upload sent at once, each held in memory; 4 if zero
 
@@ -51,9 +52,11 @@ func (o Options) complete() (Options, *url.URL, error) {
 	setDefault(&o.DialTimeout, 5*time.Second)
 	setDefault(&o.StallTimeout, 30*time.Second)
 	setDefault(&o.ConnsMax, 64)
+	setDefault(&o.ConnsMin, 4)
+	o.ConnsMin = min(o.ConnsMin, o.ConnsMax)
 	setDefault(&o.PartBytes, 8<<20)
 	setDefault(&o.UploadPartsMax, 4)
-	if o.AttemptsMax < 0 || o.DialTimeout < 0 || o.StallTimeout < 0 || o.ConnsMax < 0 || o.UploadPartsMax < 0 {
+	if o.AttemptsMax < 0 || o.DialTimeout < 0 || o.StallTimeout < 0 || o.ConnsMax < 0 || o.ConnsMin < 0 || o.UploadPartsMax < 0 {
 		return o, nil, fault.Newf(fault.InvalidArgument, "object store %s: limits must not be negative", o.Endpoint)
 	}
 	if o.PartBytes < partBytesMin || o.PartBytes > partBytesMax {

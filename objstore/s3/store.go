@@ -13,6 +13,7 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
+	"golang.org/x/sync/errgroup"
 
 	"skein/internal/fault"
 	"skein/objstore"
@@ -99,6 +100,16 @@ func (s *Store) Ping(ctx context.Context) (err error) {
 		err = errNoBucket
 	}
 	return s.bucketError(ctx, err)
+}
+
+// Warm opens connections until there are ConnsMin, and tries them all: called
+// again within a minute it keeps them from being closed.
+func (s *Store) Warm(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for range s.options.ConnsMin {
+		group.Go(func() error { return s.Ping(ctx) })
+	}
+	return group.Wait()
 }
 
 // Stat implements objstore.Store.

@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// idleMax is how long a connection is kept without use.
+const idleMax = time.Minute
+
 func newTransport(options Options) *http.Transport {
 	dialer := &net.Dialer{Timeout: options.DialTimeout, KeepAlive: 30 * time.Second}
 	return &http.Transport{
@@ -20,7 +23,7 @@ func newTransport(options Options) *http.Transport {
 		MaxConnsPerHost:       options.ConnsMax,
 		MaxIdleConns:          options.ConnsMax,
 		MaxIdleConnsPerHost:   options.ConnsMax,
-		IdleConnTimeout:       time.Minute,
+		IdleConnTimeout:       idleMax,
 		TLSHandshakeTimeout:   options.DialTimeout,
 		ResponseHeaderTimeout: options.StallTimeout,
 		DisableCompression:    true, // objects come as they are stored

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -242,6 +243,54 @@ func TestBacked(t *testing.T) {
 	must(t, err)
 	if text(t, b, "t/1") != "none" {
 		t.Error("it is not deleted")
+	}
+}
+
+// sulking is a queue that does not answer at times.
+type sulking struct {
+	transfer.Queue
+	away atomic.Bool
+}
+
+func (q *sulking) Add(ctx context.Context, after time.Duration, values map[string]string) error {
+	if q.away.Load() {
+		return fault.New(fault.Unavailable, "away")
+	}
+	return q.Queue.Add(ctx, after, values)
+}
+
+// What a queue does not take while it is away is queued when it answers again:
+// of each object the last that happened to it.
+func TestBackedCatchesUp(t *testing.T) {
+	a, b := openLocal(t), openLocal(t)
+	q := &sulking{Queue: openQueue(t)}
+	s := &transfer.Backed{Store: a, Queue: q, Log: slog.New(slog.DiscardHandler)}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); s.Run(ctx) }()
+	put(t, s, "t/gone", "text")
+	mover := transfer.NewMover(a, b, q, transfer.Options{Poll: time.Millisecond})
+	_, err := mover.Drain(t.Context())
+	must(t, err)
+	q.away.Store(true)
+	for i := range 600 { // more than one round takes
+		put(t, s, fmt.Sprint("t/", i), "text")
+	}
+	must(t, s.Delete(t.Context(), "t/gone"), s.Delete(t.Context(), "t/7"))
+	if waiting, _, err := q.Len(t.Context()); waiting != 0 || err != nil {
+		t.Fatal(waiting, err)
+	}
+	q.away.Store(false)
+	cancel() // it tries a last time
+	<-done
+	if waiting, _, err := q.Len(t.Context()); waiting != 601 || err != nil {
+		t.Fatal(waiting, err)
+	}
+	_, err = mover.Drain(t.Context())
+	must(t, err)
+	p, err := transfer.Sync(t.Context(), a, b, transfer.SyncOptions{DryRun: true})
+	if err != nil || p.Copied != 0 || p.Extra != 0 || p.Objects != 599 || text(t, b, "t/gone") != "none" {
+		t.Errorf("%+v, %v", p, err)
 	}
 }
 

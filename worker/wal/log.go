@@ -61,6 +61,7 @@ type Log struct {
 	pending  int64
 	closing  bool
 	segments []segment // closed ones, in order
+	tail     segment   // the one that is written, as far as it is durable; zero if none is
 	mark     uint64
 	synced   int64
 

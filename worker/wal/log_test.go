@@ -152,6 +152,27 @@ func TestTrim(t *testing.T) {
 	}
 }
 
+// TestScan covers that what is acknowledged is found at once, each record once,
+// while the log is written.
+func TestScan(t *testing.T) {
+	l := open(t, t.TempDir(), Options{SegmentBytes: 150})
+	for i := range 60 {
+		appendAll(t, l, fmt.Sprint("record ", i))
+		var got []string
+		if err := l.Scan(0, func(r []byte) error { got = append(got, string(r)); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if len(got) != i+1 || got[i] != fmt.Sprint("record ", i) {
+			t.Fatalf("after %d records: %q", i+1, got)
+		}
+	}
+	from := l.Mark()
+	n := 0
+	if err := l.Scan(from, func([]byte) error { n++; return nil }); err != nil || n == 0 || n > 10 {
+		t.Errorf("%d records from segment %d on, %v", n, from, err)
+	}
+}
+
 // TestMark covers that a record that was not delivered is never trimmed.
 func TestMark(t *testing.T) {
 	l := open(t, t.TempDir(), Options{SegmentBytes: 1})

@@ -181,20 +181,48 @@ func cut(path string, end int64) error {
 // the first Enqueue.
 func (l *Log) Replay(each func(segment uint64, record []byte) error) error {
 	for _, s := range l.segments {
-		data, err := os.ReadFile(s.path)
-		if err != nil {
-			return classify(s.path, err)
+		if err := l.scan(s, func(r []byte) error { return each(s.seq, r) }); err != nil {
+			return err
 		}
-		h, ok := decodeHeader(data)
-		if !ok {
-			return l.damaged(segmentName(s.seq), 0, "its header is not valid")
+	}
+	return nil
+}
+
+func (l *Log) scan(s segment, each func(record []byte) error) error {
+	data, err := os.ReadFile(s.path)
+	if err != nil {
+		return classify(s.path, err)
+	}
+	h, ok := decodeHeader(data)
+	if !ok {
+		return l.damaged(segmentName(s.seq), 0, "its header is not valid")
+	}
+	end, err := h.frames(data[:min(s.bytes, int64(len(data)))], each)
+	if err != nil {
+		return fmt.Errorf("log segment %s: %w", s.path, err)
+	}
+	if end < s.bytes {
+		return l.damaged(segmentName(s.seq), end, "a record is damaged")
+	}
+	return nil
+}
+
+// Scan calls each with every record that was acknowledged before the call and
+// lies in the segment from or a later one, in order. The caller sees to it that
+// these segments are not trimmed meanwhile.
+func (l *Log) Scan(from uint64, each func(record []byte) error) error {
+	l.mu.Lock()
+	segments := slices.Clone(l.segments)
+	if l.tail.bytes > 0 {
+		segments = append(segments, l.tail)
+	}
+	l.mu.Unlock()
+	for _, s := range segments {
+		if s.seq < from {
+			continue
 		}
-		end, err := h.frames(data[:min(s.bytes, int64(len(data)))], func(r []byte) error { return each(s.seq, r) })
-		if err != nil {
-			return fmt.Errorf("log segment %s: %w", s.path, err)
-		}
-		if end < s.bytes {
-			return l.damaged(segmentName(s.seq), end, "a record is damaged")
+		if err := l.scan(s, func(r []byte) error { return each(r) }); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -78,6 +78,9 @@ func (l *Log) write(batch []entry) (seq uint64, err error) {
 		return 0, classify(w.path, err)
 	}
 	w.end += int64(len(l.buffer))
+	l.mu.Lock()
+	l.tail = segment{seq: w.header.seq, path: w.path, bytes: w.end}
+	l.mu.Unlock()
 	if cap(l.buffer) > int(2*l.o.BatchBytes) {
 		l.buffer = nil
 	}
@@ -122,6 +125,7 @@ func (l *Log) finish() {
 	l.current, l.prevLen = nil, w.end
 	l.mu.Lock()
 	l.segments = append(l.segments, segment{seq: w.header.seq, path: w.path, bytes: w.end})
+	l.tail = segment{}
 	l.mu.Unlock()
 }
 

@@ -348,7 +348,7 @@ type Operation struct {
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`   // backup, verify, restore
 	Table         string                 `protobuf:"bytes,3,opt,name=table,proto3" json:"table,omitempty"` // empty: several
-	State         string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"` // running, done, failed, lost: its node has not told of it for a while
+	State         string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"` // running, done, failed, canceled, lost: its node has not told of it for a while
 	Node          string                 `protobuf:"bytes,5,opt,name=node,proto3" json:"node,omitempty"`
 	Started       *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=started,proto3" json:"started,omitempty"`
 	Updated       *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=updated,proto3" json:"updated,omitempty"`
@@ -362,6 +362,7 @@ type Operation struct {
 	Problems      int64                  `protobuf:"varint,15,opt,name=problems,proto3" json:"problems,omitempty"` // files that are missing or wrong
 	Examples      []string               `protobuf:"bytes,16,rep,name=examples,proto3" json:"examples,omitempty"`  // of problems
 	Message       string                 `protobuf:"bytes,17,opt,name=message,proto3" json:"message,omitempty"`
+	Canceling     bool                   `protobuf:"varint,18,opt,name=canceling,proto3" json:"canceling,omitempty"` // it runs, and was asked to end
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -515,6 +516,13 @@ func (x *Operation) GetMessage() string {
 	return ""
 }
 
+func (x *Operation) GetCanceling() bool {
+	if x != nil {
+		return x.Canceling
+	}
+	return false
+}
+
 type ListOperationsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -595,6 +603,94 @@ func (x *ListOperationsResponse) GetOperations() []*Operation {
 	return nil
 }
 
+type CancelOperationRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelOperationRequest) Reset() {
+	*x = CancelOperationRequest{}
+	mi := &file_olap_v1_admin_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelOperationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelOperationRequest) ProtoMessage() {}
+
+func (x *CancelOperationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_olap_v1_admin_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelOperationRequest.ProtoReflect.Descriptor instead.
+func (*CancelOperationRequest) Descriptor() ([]byte, []int) {
+	return file_olap_v1_admin_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *CancelOperationRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type CancelOperationResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Operation     *Operation             `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"` // as it was when it was asked to end
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelOperationResponse) Reset() {
+	*x = CancelOperationResponse{}
+	mi := &file_olap_v1_admin_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelOperationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelOperationResponse) ProtoMessage() {}
+
+func (x *CancelOperationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_olap_v1_admin_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelOperationResponse.ProtoReflect.Descriptor instead.
+func (*CancelOperationResponse) Descriptor() ([]byte, []int) {
+	return file_olap_v1_admin_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CancelOperationResponse) GetOperation() *Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return nil
+}
+
 type GetBackupStatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -603,7 +699,7 @@ type GetBackupStatusRequest struct {
 
 func (x *GetBackupStatusRequest) Reset() {
 	*x = GetBackupStatusRequest{}
-	mi := &file_olap_v1_admin_proto_msgTypes[9]
+	mi := &file_olap_v1_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -615,7 +711,7 @@ func (x *GetBackupStatusRequest) String() string {
 func (*GetBackupStatusRequest) ProtoMessage() {}
 
 func (x *GetBackupStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_olap_v1_admin_proto_msgTypes[9]
+	mi := &file_olap_v1_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -628,7 +724,7 @@ func (x *GetBackupStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBackupStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetBackupStatusRequest) Descriptor() ([]byte, []int) {
-	return file_olap_v1_admin_proto_rawDescGZIP(), []int{9}
+	return file_olap_v1_admin_proto_rawDescGZIP(), []int{11}
 }
 
 type GetBackupStatusResponse struct {
@@ -647,7 +743,7 @@ type GetBackupStatusResponse struct {
 
 func (x *GetBackupStatusResponse) Reset() {
 	*x = GetBackupStatusResponse{}
-	mi := &file_olap_v1_admin_proto_msgTypes[10]
+	mi := &file_olap_v1_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -659,7 +755,7 @@ func (x *GetBackupStatusResponse) String() string {
 func (*GetBackupStatusResponse) ProtoMessage() {}
 
 func (x *GetBackupStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_olap_v1_admin_proto_msgTypes[10]
+	mi := &file_olap_v1_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -672,7 +768,7 @@ func (x *GetBackupStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBackupStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetBackupStatusResponse) Descriptor() ([]byte, []int) {
-	return file_olap_v1_admin_proto_rawDescGZIP(), []int{10}
+	return file_olap_v1_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetBackupStatusResponse) GetMode() string {
@@ -741,7 +837,7 @@ type ParkedFile struct {
 
 func (x *ParkedFile) Reset() {
 	*x = ParkedFile{}
-	mi := &file_olap_v1_admin_proto_msgTypes[11]
+	mi := &file_olap_v1_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -753,7 +849,7 @@ func (x *ParkedFile) String() string {
 func (*ParkedFile) ProtoMessage() {}
 
 func (x *ParkedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_olap_v1_admin_proto_msgTypes[11]
+	mi := &file_olap_v1_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -766,7 +862,7 @@ func (x *ParkedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ParkedFile.ProtoReflect.Descriptor instead.
 func (*ParkedFile) Descriptor() ([]byte, []int) {
-	return file_olap_v1_admin_proto_rawDescGZIP(), []int{11}
+	return file_olap_v1_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ParkedFile) GetPath() string {
@@ -797,7 +893,7 @@ type TableHistory struct {
 
 func (x *TableHistory) Reset() {
 	*x = TableHistory{}
-	mi := &file_olap_v1_admin_proto_msgTypes[12]
+	mi := &file_olap_v1_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -809,7 +905,7 @@ func (x *TableHistory) String() string {
 func (*TableHistory) ProtoMessage() {}
 
 func (x *TableHistory) ProtoReflect() protoreflect.Message {
-	mi := &file_olap_v1_admin_proto_msgTypes[12]
+	mi := &file_olap_v1_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -822,7 +918,7 @@ func (x *TableHistory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TableHistory.ProtoReflect.Descriptor instead.
 func (*TableHistory) Descriptor() ([]byte, []int) {
-	return file_olap_v1_admin_proto_rawDescGZIP(), []int{12}
+	return file_olap_v1_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *TableHistory) GetTable() string {
@@ -868,7 +964,7 @@ type RetryParkedRequest struct {
 
 func (x *RetryParkedRequest) Reset() {
 	*x = RetryParkedRequest{}
-	mi := &file_olap_v1_admin_proto_msgTypes[13]
+	mi := &file_olap_v1_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -880,7 +976,7 @@ func (x *RetryParkedRequest) String() string {
 func (*RetryParkedRequest) ProtoMessage() {}
 
 func (x *RetryParkedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_olap_v1_admin_proto_msgTypes[13]
+	mi := &file_olap_v1_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -893,7 +989,7 @@ func (x *RetryParkedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryParkedRequest.ProtoReflect.Descriptor instead.
 func (*RetryParkedRequest) Descriptor() ([]byte, []int) {
-	return file_olap_v1_admin_proto_rawDescGZIP(), []int{13}
+	return file_olap_v1_admin_proto_rawDescGZIP(), []int{15}
 }
 
 type RetryParkedResponse struct {
@@ -905,7 +1001,7 @@ type RetryParkedResponse struct {
 
 func (x *RetryParkedResponse) Reset() {
 	*x = RetryParkedResponse{}
-	mi := &file_olap_v1_admin_proto_msgTypes[14]
+	mi := &file_olap_v1_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -917,7 +1013,7 @@ func (x *RetryParkedResponse) String() string {
 func (*RetryParkedResponse) ProtoMessage() {}
 
 func (x *RetryParkedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_olap_v1_admin_proto_msgTypes[14]
+	mi := &file_olap_v1_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -930,7 +1026,7 @@ func (x *RetryParkedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryParkedResponse.ProtoReflect.Descriptor instead.
 func (*RetryParkedResponse) Descriptor() ([]byte, []int) {
-	return file_olap_v1_admin_proto_rawDescGZIP(), []int{14}
+	return file_olap_v1_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RetryParkedResponse) GetFiles() int64 {
@@ -954,7 +1050,7 @@ type SetPoolRequest struct {
 
 func (x *SetPoolRequest) Reset() {
 	*x = SetPoolRequest{}
-	mi := &file_olap_v1_admin_proto_msgTypes[15]
+	mi := &file_olap_v1_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -966,7 +1062,7 @@ func (x *SetPoolRequest) String() string {
 func (*SetPoolRequest) ProtoMessage() {}
 
 func (x *SetPoolRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_olap_v1_admin_proto_msgTypes[15]
+	mi := &file_olap_v1_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -979,7 +1075,7 @@ func (x *SetPoolRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPoolRequest.ProtoReflect.Descriptor instead.
 func (*SetPoolRequest) Descriptor() ([]byte, []int) {
-	return file_olap_v1_admin_proto_rawDescGZIP(), []int{15}
+	return file_olap_v1_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SetPoolRequest) GetHedgeShare() float64 {
@@ -1038,7 +1134,7 @@ type SetPoolResponse struct {
 
 func (x *SetPoolResponse) Reset() {
 	*x = SetPoolResponse{}
-	mi := &file_olap_v1_admin_proto_msgTypes[16]
+	mi := &file_olap_v1_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1050,7 +1146,7 @@ func (x *SetPoolResponse) String() string {
 func (*SetPoolResponse) ProtoMessage() {}
 
 func (x *SetPoolResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_olap_v1_admin_proto_msgTypes[16]
+	mi := &file_olap_v1_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1063,7 +1159,7 @@ func (x *SetPoolResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPoolResponse.ProtoReflect.Descriptor instead.
 func (*SetPoolResponse) Descriptor() ([]byte, []int) {
-	return file_olap_v1_admin_proto_rawDescGZIP(), []int{16}
+	return file_olap_v1_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SetPoolResponse) GetHedgeShare() float64 {
@@ -1131,7 +1227,7 @@ const file_olap_v1_admin_proto_rawDesc = "" +
 	"\adropped\x18\x03 \x01(\bR\adropped\x12\x17\n" +
 	"\adry_run\x18\x04 \x01(\bR\x06dryRun\"C\n" +
 	"\x0fRestoreResponse\x120\n" +
-	"\toperation\x18\x01 \x01(\v2\x12.olap.v1.OperationR\toperation\"\xed\x03\n" +
+	"\toperation\x18\x01 \x01(\v2\x12.olap.v1.OperationR\toperation\"\x8b\x04\n" +
 	"\tOperation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
@@ -1151,12 +1247,17 @@ const file_olap_v1_admin_proto_rawDesc = "" +
 	"\x04rows\x18\x0e \x01(\x03R\x04rows\x12\x1a\n" +
 	"\bproblems\x18\x0f \x01(\x03R\bproblems\x12\x1a\n" +
 	"\bexamples\x18\x10 \x03(\tR\bexamples\x12\x18\n" +
-	"\amessage\x18\x11 \x01(\tR\amessage\"\x17\n" +
+	"\amessage\x18\x11 \x01(\tR\amessage\x12\x1c\n" +
+	"\tcanceling\x18\x12 \x01(\bR\tcanceling\"\x17\n" +
 	"\x15ListOperationsRequest\"L\n" +
 	"\x16ListOperationsResponse\x122\n" +
 	"\n" +
 	"operations\x18\x01 \x03(\v2\x12.olap.v1.OperationR\n" +
-	"operations\"\x18\n" +
+	"operations\"(\n" +
+	"\x16CancelOperationRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"K\n" +
+	"\x17CancelOperationResponse\x120\n" +
+	"\toperation\x18\x01 \x01(\v2\x12.olap.v1.OperationR\toperation\"\x18\n" +
 	"\x16GetBackupStatusRequest\"\xa0\x02\n" +
 	"\x17GetBackupStatusResponse\x12\x12\n" +
 	"\x04mode\x18\x01 \x01(\tR\x04mode\x12\x1d\n" +
@@ -1206,12 +1307,13 @@ const file_olap_v1_admin_proto_rawDesc = "" +
 	"\x10stall_timeout_ms\x18\x04 \x01(\x03R\x0estallTimeoutMs\x12$\n" +
 	"\x0eput_timeout_ms\x18\x05 \x01(\x03R\fputTimeoutMs\x12\x1f\n" +
 	"\vbreak_after\x18\x06 \x01(\x05R\n" +
-	"breakAfter2\x8b\x04\n" +
+	"breakAfter2\xe1\x04\n" +
 	"\fAdminService\x12;\n" +
 	"\x06Backup\x12\x16.olap.v1.BackupRequest\x1a\x17.olap.v1.BackupResponse0\x01\x12M\n" +
 	"\fVerifyBackup\x12\x1c.olap.v1.VerifyBackupRequest\x1a\x1d.olap.v1.VerifyBackupResponse0\x01\x12>\n" +
 	"\aRestore\x12\x17.olap.v1.RestoreRequest\x1a\x18.olap.v1.RestoreResponse0\x01\x12Q\n" +
 	"\x0eListOperations\x12\x1e.olap.v1.ListOperationsRequest\x1a\x1f.olap.v1.ListOperationsResponse\x12T\n" +
+	"\x0fCancelOperation\x12\x1f.olap.v1.CancelOperationRequest\x1a .olap.v1.CancelOperationResponse\x12T\n" +
 	"\x0fGetBackupStatus\x12\x1f.olap.v1.GetBackupStatusRequest\x1a .olap.v1.GetBackupStatusResponse\x12H\n" +
 	"\vRetryParked\x12\x1b.olap.v1.RetryParkedRequest\x1a\x1c.olap.v1.RetryParkedResponse\x12<\n" +
 	"\aSetPool\x12\x17.olap.v1.SetPoolRequest\x1a\x18.olap.v1.SetPoolResponseB\x1cZ\x1askein/proto/olap/v1;olapv1b\x06proto3"
@@ -1228,7 +1330,7 @@ func file_olap_v1_admin_proto_rawDescGZIP() []byte {
 	return file_olap_v1_admin_proto_rawDescData
 }
 
-var file_olap_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_olap_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_olap_v1_admin_proto_goTypes = []any{
 	(*BackupRequest)(nil),           // 0: olap.v1.BackupRequest
 	(*BackupResponse)(nil),          // 1: olap.v1.BackupResponse
@@ -1239,47 +1341,52 @@ var file_olap_v1_admin_proto_goTypes = []any{
 	(*Operation)(nil),               // 6: olap.v1.Operation
 	(*ListOperationsRequest)(nil),   // 7: olap.v1.ListOperationsRequest
 	(*ListOperationsResponse)(nil),  // 8: olap.v1.ListOperationsResponse
-	(*GetBackupStatusRequest)(nil),  // 9: olap.v1.GetBackupStatusRequest
-	(*GetBackupStatusResponse)(nil), // 10: olap.v1.GetBackupStatusResponse
-	(*ParkedFile)(nil),              // 11: olap.v1.ParkedFile
-	(*TableHistory)(nil),            // 12: olap.v1.TableHistory
-	(*RetryParkedRequest)(nil),      // 13: olap.v1.RetryParkedRequest
-	(*RetryParkedResponse)(nil),     // 14: olap.v1.RetryParkedResponse
-	(*SetPoolRequest)(nil),          // 15: olap.v1.SetPoolRequest
-	(*SetPoolResponse)(nil),         // 16: olap.v1.SetPoolResponse
-	(*timestamppb.Timestamp)(nil),   // 17: google.protobuf.Timestamp
+	(*CancelOperationRequest)(nil),  // 9: olap.v1.CancelOperationRequest
+	(*CancelOperationResponse)(nil), // 10: olap.v1.CancelOperationResponse
+	(*GetBackupStatusRequest)(nil),  // 11: olap.v1.GetBackupStatusRequest
+	(*GetBackupStatusResponse)(nil), // 12: olap.v1.GetBackupStatusResponse
+	(*ParkedFile)(nil),              // 13: olap.v1.ParkedFile
+	(*TableHistory)(nil),            // 14: olap.v1.TableHistory
+	(*RetryParkedRequest)(nil),      // 15: olap.v1.RetryParkedRequest
+	(*RetryParkedResponse)(nil),     // 16: olap.v1.RetryParkedResponse
+	(*SetPoolRequest)(nil),          // 17: olap.v1.SetPoolRequest
+	(*SetPoolResponse)(nil),         // 18: olap.v1.SetPoolResponse
+	(*timestamppb.Timestamp)(nil),   // 19: google.protobuf.Timestamp
 }
 var file_olap_v1_admin_proto_depIdxs = []int32{
 	6,  // 0: olap.v1.BackupResponse.operation:type_name -> olap.v1.Operation
 	6,  // 1: olap.v1.VerifyBackupResponse.operation:type_name -> olap.v1.Operation
-	17, // 2: olap.v1.RestoreRequest.at:type_name -> google.protobuf.Timestamp
+	19, // 2: olap.v1.RestoreRequest.at:type_name -> google.protobuf.Timestamp
 	6,  // 3: olap.v1.RestoreResponse.operation:type_name -> olap.v1.Operation
-	17, // 4: olap.v1.Operation.started:type_name -> google.protobuf.Timestamp
-	17, // 5: olap.v1.Operation.updated:type_name -> google.protobuf.Timestamp
+	19, // 4: olap.v1.Operation.started:type_name -> google.protobuf.Timestamp
+	19, // 5: olap.v1.Operation.updated:type_name -> google.protobuf.Timestamp
 	6,  // 6: olap.v1.ListOperationsResponse.operations:type_name -> olap.v1.Operation
-	11, // 7: olap.v1.GetBackupStatusResponse.parked_files:type_name -> olap.v1.ParkedFile
-	12, // 8: olap.v1.GetBackupStatusResponse.tables:type_name -> olap.v1.TableHistory
-	17, // 9: olap.v1.TableHistory.oldest:type_name -> google.protobuf.Timestamp
-	17, // 10: olap.v1.TableHistory.newest:type_name -> google.protobuf.Timestamp
-	0,  // 11: olap.v1.AdminService.Backup:input_type -> olap.v1.BackupRequest
-	2,  // 12: olap.v1.AdminService.VerifyBackup:input_type -> olap.v1.VerifyBackupRequest
-	4,  // 13: olap.v1.AdminService.Restore:input_type -> olap.v1.RestoreRequest
-	7,  // 14: olap.v1.AdminService.ListOperations:input_type -> olap.v1.ListOperationsRequest
-	9,  // 15: olap.v1.AdminService.GetBackupStatus:input_type -> olap.v1.GetBackupStatusRequest
-	13, // 16: olap.v1.AdminService.RetryParked:input_type -> olap.v1.RetryParkedRequest
-	15, // 17: olap.v1.AdminService.SetPool:input_type -> olap.v1.SetPoolRequest
-	1,  // 18: olap.v1.AdminService.Backup:output_type -> olap.v1.BackupResponse
-	3,  // 19: olap.v1.AdminService.VerifyBackup:output_type -> olap.v1.VerifyBackupResponse
-	5,  // 20: olap.v1.AdminService.Restore:output_type -> olap.v1.RestoreResponse
-	8,  // 21: olap.v1.AdminService.ListOperations:output_type -> olap.v1.ListOperationsResponse
-	10, // 22: olap.v1.AdminService.GetBackupStatus:output_type -> olap.v1.GetBackupStatusResponse
-	14, // 23: olap.v1.AdminService.RetryParked:output_type -> olap.v1.RetryParkedResponse
-	16, // 24: olap.v1.AdminService.SetPool:output_type -> olap.v1.SetPoolResponse
-	18, // [18:25] is the sub-list for method output_type
-	11, // [11:18] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	6,  // 7: olap.v1.CancelOperationResponse.operation:type_name -> olap.v1.Operation
+	13, // 8: olap.v1.GetBackupStatusResponse.parked_files:type_name -> olap.v1.ParkedFile
+	14, // 9: olap.v1.GetBackupStatusResponse.tables:type_name -> olap.v1.TableHistory
+	19, // 10: olap.v1.TableHistory.oldest:type_name -> google.protobuf.Timestamp
+	19, // 11: olap.v1.TableHistory.newest:type_name -> google.protobuf.Timestamp
+	0,  // 12: olap.v1.AdminService.Backup:input_type -> olap.v1.BackupRequest
+	2,  // 13: olap.v1.AdminService.VerifyBackup:input_type -> olap.v1.VerifyBackupRequest
+	4,  // 14: olap.v1.AdminService.Restore:input_type -> olap.v1.RestoreRequest
+	7,  // 15: olap.v1.AdminService.ListOperations:input_type -> olap.v1.ListOperationsRequest
+	9,  // 16: olap.v1.AdminService.CancelOperation:input_type -> olap.v1.CancelOperationRequest
+	11, // 17: olap.v1.AdminService.GetBackupStatus:input_type -> olap.v1.GetBackupStatusRequest
+	15, // 18: olap.v1.AdminService.RetryParked:input_type -> olap.v1.RetryParkedRequest
+	17, // 19: olap.v1.AdminService.SetPool:input_type -> olap.v1.SetPoolRequest
+	1,  // 20: olap.v1.AdminService.Backup:output_type -> olap.v1.BackupResponse
+	3,  // 21: olap.v1.AdminService.VerifyBackup:output_type -> olap.v1.VerifyBackupResponse
+	5,  // 22: olap.v1.AdminService.Restore:output_type -> olap.v1.RestoreResponse
+	8,  // 23: olap.v1.AdminService.ListOperations:output_type -> olap.v1.ListOperationsResponse
+	10, // 24: olap.v1.AdminService.CancelOperation:output_type -> olap.v1.CancelOperationResponse
+	12, // 25: olap.v1.AdminService.GetBackupStatus:output_type -> olap.v1.GetBackupStatusResponse
+	16, // 26: olap.v1.AdminService.RetryParked:output_type -> olap.v1.RetryParkedResponse
+	18, // 27: olap.v1.AdminService.SetPool:output_type -> olap.v1.SetPoolResponse
+	20, // [20:28] is the sub-list for method output_type
+	12, // [12:20] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_olap_v1_admin_proto_init() }
@@ -1287,14 +1394,14 @@ func file_olap_v1_admin_proto_init() {
 	if File_olap_v1_admin_proto != nil {
 		return
 	}
-	file_olap_v1_admin_proto_msgTypes[15].OneofWrappers = []any{}
+	file_olap_v1_admin_proto_msgTypes[17].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_olap_v1_admin_proto_rawDesc), len(file_olap_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

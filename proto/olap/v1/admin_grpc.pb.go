@@ -23,6 +23,7 @@ const (
 	AdminService_VerifyBackup_FullMethodName    = "/olap.v1.AdminService/VerifyBackup"
 	AdminService_Restore_FullMethodName         = "/olap.v1.AdminService/Restore"
 	AdminService_ListOperations_FullMethodName  = "/olap.v1.AdminService/ListOperations"
+	AdminService_CancelOperation_FullMethodName = "/olap.v1.AdminService/CancelOperation"
 	AdminService_GetBackupStatus_FullMethodName = "/olap.v1.AdminService/GetBackupStatus"
 	AdminService_RetryParked_FullMethodName     = "/olap.v1.AdminService/RetryParked"
 	AdminService_SetPool_FullMethodName         = "/olap.v1.AdminService/SetPool"
@@ -37,8 +38,10 @@ const (
 // fixed. All of it needs role admin.
 type AdminServiceClient interface {
 	// Backup copies tables' files to the backup store. It tells its progress
-	// from time to time; the last message is the result. What ends early is
-	// begun again, and goes on where it was.
+	// from time to time; the last message is the result. It goes on when the
+	// client goes away: ListOperations tells how, CancelOperation ends it. What
+	// ends early is begun again, and goes on where it was. So for VerifyBackup
+	// and Restore.
 	Backup(ctx context.Context, in *BackupRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[BackupResponse], error)
 	// VerifyBackup proves that the backup would restore: every file of the index
 	// is there, with the right checksum and number of rows. What is not so is
@@ -49,13 +52,17 @@ type AdminServiceClient interface {
 	// ListOperations tells what runs on any node and what ran lately, the newest
 	// first.
 	ListOperations(ctx context.Context, in *ListOperationsRequest, opts ...grpc.CallOption) (*ListOperationsResponse, error)
+	// CancelOperation ends an operation on whatever node it runs, there within
+	// some seconds. What it has done stays.
+	CancelOperation(ctx context.Context, in *CancelOperationRequest, opts ...grpc.CallOption) (*CancelOperationResponse, error)
 	// GetBackupStatus tells how the automatic backup is.
 	GetBackupStatus(ctx context.Context, in *GetBackupStatusRequest, opts ...grpc.CallOption) (*GetBackupStatusResponse, error)
 	// RetryParked lets the automatic backup try again what it has put aside.
 	RetryParked(ctx context.Context, in *RetryParkedRequest, opts ...grpc.CallOption) (*RetryParkedResponse, error)
-	// SetPool changes how this node uses the object stores, until it stops.
-	// What is not given stays as it is; an empty request changes nothing and
-	// tells the values.
+	// SetPool changes how the nodes use the object stores: this node at once,
+	// the others within seconds, and those that start later. Nodes without
+	// --redis or --s3-backup forget it when they stop. What is not given stays
+	// as it is; an empty request changes nothing and tells the values.
 	SetPool(ctx context.Context, in *SetPoolRequest, opts ...grpc.CallOption) (*SetPoolResponse, error)
 }
 
@@ -134,6 +141,16 @@ func (c *adminServiceClient) ListOperations(ctx context.Context, in *ListOperati
 	return out, nil
 }
 
+func (c *adminServiceClient) CancelOperation(ctx context.Context, in *CancelOperationRequest, opts ...grpc.CallOption) (*CancelOperationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CancelOperationResponse)
+	err := c.cc.Invoke(ctx, AdminService_CancelOperation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminServiceClient) GetBackupStatus(ctx context.Context, in *GetBackupStatusRequest, opts ...grpc.CallOption) (*GetBackupStatusResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetBackupStatusResponse)
@@ -173,8 +190,10 @@ func (c *adminServiceClient) SetPool(ctx context.Context, in *SetPoolRequest, op
 // fixed. All of it needs role admin.
 type AdminServiceServer interface {
 	// Backup copies tables' files to the backup store. It tells its progress
-	// from time to time; the last message is the result. What ends early is
-	// begun again, and goes on where it was.
+	// from time to time; the last message is the result. It goes on when the
+	// client goes away: ListOperations tells how, CancelOperation ends it. What
+	// ends early is begun again, and goes on where it was. So for VerifyBackup
+	// and Restore.
 	Backup(*BackupRequest, grpc.ServerStreamingServer[BackupResponse]) error
 	// VerifyBackup proves that the backup would restore: every file of the index
 	// is there, with the right checksum and number of rows. What is not so is
@@ -185,13 +204,17 @@ type AdminServiceServer interface {
 	// ListOperations tells what runs on any node and what ran lately, the newest
 	// first.
 	ListOperations(context.Context, *ListOperationsRequest) (*ListOperationsResponse, error)
+	// CancelOperation ends an operation on whatever node it runs, there within
+	// some seconds. What it has done stays.
+	CancelOperation(context.Context, *CancelOperationRequest) (*CancelOperationResponse, error)
 	// GetBackupStatus tells how the automatic backup is.
 	GetBackupStatus(context.Context, *GetBackupStatusRequest) (*GetBackupStatusResponse, error)
 	// RetryParked lets the automatic backup try again what it has put aside.
 	RetryParked(context.Context, *RetryParkedRequest) (*RetryParkedResponse, error)
-	// SetPool changes how this node uses the object stores, until it stops.
-	// What is not given stays as it is; an empty request changes nothing and
-	// tells the values.
+	// SetPool changes how the nodes use the object stores: this node at once,
+	// the others within seconds, and those that start later. Nodes without
+	// --redis or --s3-backup forget it when they stop. What is not given stays
+	// as it is; an empty request changes nothing and tells the values.
 	SetPool(context.Context, *SetPoolRequest) (*SetPoolResponse, error)
 	mustEmbedUnimplementedAdminServiceServer()
 }
@@ -214,6 +237,9 @@ func (UnimplementedAdminServiceServer) Restore(*RestoreRequest, grpc.ServerStrea
 }
 func (UnimplementedAdminServiceServer) ListOperations(context.Context, *ListOperationsRequest) (*ListOperationsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListOperations not implemented")
+}
+func (UnimplementedAdminServiceServer) CancelOperation(context.Context, *CancelOperationRequest) (*CancelOperationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CancelOperation not implemented")
 }
 func (UnimplementedAdminServiceServer) GetBackupStatus(context.Context, *GetBackupStatusRequest) (*GetBackupStatusResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetBackupStatus not implemented")
@@ -296,6 +322,24 @@ func _AdminService_ListOperations_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_CancelOperation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CancelOperationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).CancelOperation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_CancelOperation_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).CancelOperation(ctx, req.(*CancelOperationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AdminService_GetBackupStatus_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetBackupStatusRequest)
 	if err := dec(in); err != nil {
@@ -360,6 +404,10 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListOperations",
 			Handler:    _AdminService_ListOperations_Handler,
+		},
+		{
+			MethodName: "CancelOperation",
+			Handler:    _AdminService_CancelOperation_Handler,
 		},
 		{
 			MethodName: "GetBackupStatus",

@@ -2244,6 +2244,7 @@ type UnflushedUnit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Table         string                 `protobuf:"bytes,1,opt,name=table,proto3" json:"table,omitempty"`
 	Unit          string                 `protobuf:"bytes,2,opt,name=unit,proto3" json:"unit,omitempty"`
+	Replica       string                 `protobuf:"bytes,3,opt,name=replica,proto3" json:"replica,omitempty"` // another node that has the rows; one in service takes them over
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2288,6 +2289,13 @@ func (x *UnflushedUnit) GetTable() string {
 func (x *UnflushedUnit) GetUnit() string {
 	if x != nil {
 		return x.Unit
+	}
+	return ""
+}
+
+func (x *UnflushedUnit) GetReplica() string {
+	if x != nil {
+		return x.Replica
 	}
 	return ""
 }
@@ -2642,10 +2650,11 @@ const file_olap_v1_meta_proto_rawDesc = "" +
 	"\adry_run\x18\x03 \x01(\bR\x06dryRun\"[\n" +
 	"\x12ForgetNodeResponse\x12\x17\n" +
 	"\adry_run\x18\x01 \x01(\bR\x06dryRun\x12,\n" +
-	"\x05units\x18\x02 \x03(\v2\x16.olap.v1.UnflushedUnitR\x05units\"9\n" +
+	"\x05units\x18\x02 \x03(\v2\x16.olap.v1.UnflushedUnitR\x05units\"S\n" +
 	"\rUnflushedUnit\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\tR\x05table\x12\x12\n" +
-	"\x04unit\x18\x02 \x01(\tR\x04unit\"6\n" +
+	"\x04unit\x18\x02 \x01(\tR\x04unit\x12\x18\n" +
+	"\areplica\x18\x03 \x01(\tR\areplica\"6\n" +
 	"\x0eGetRingRequest\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\tR\x05table\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\"U\n" +

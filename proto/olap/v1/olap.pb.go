@@ -801,6 +801,7 @@ type TableConfig struct {
 	RetentionDays        int32                  `protobuf:"varint,3,opt,name=retention_days,json=retentionDays,proto3" json:"retention_days,omitempty"`
 	BackupEnabled        bool                   `protobuf:"varint,4,opt,name=backup_enabled,json=backupEnabled,proto3" json:"backup_enabled,omitempty"`
 	Properties           map[string]string      `protobuf:"bytes,5,rep,name=properties,proto3" json:"properties,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Replicated           bool                   `protobuf:"varint,6,opt,name=replicated,proto3" json:"replicated,omitempty"` // unflushed rows are on a second node, too
 	unknownFields        protoimpl.UnknownFields
 	sizeCache            protoimpl.SizeCache
 }
@@ -868,6 +869,13 @@ func (x *TableConfig) GetProperties() map[string]string {
 		return x.Properties
 	}
 	return nil
+}
+
+func (x *TableConfig) GetReplicated() bool {
+	if x != nil {
+		return x.Replicated
+	}
+	return false
 }
 
 type TableStats struct {
@@ -1709,7 +1717,7 @@ const file_olap_v1_olap_proto_rawDesc = "" +
 	"size_bytes\x18\b \x01(\x03H\x02R\tsizeBytes\x88\x01\x01B\x0f\n" +
 	"\r_record_countB\r\n" +
 	"\v_file_countB\r\n" +
-	"\v_size_bytes\"\xb7\x02\n" +
+	"\v_size_bytes\"\xd7\x02\n" +
 	"\vTableConfig\x12\x1f\n" +
 	"\vbuffer_size\x18\x01 \x01(\x05R\n" +
 	"bufferSize\x124\n" +
@@ -1718,7 +1726,10 @@ const file_olap_v1_olap_proto_rawDesc = "" +
 	"\x0ebackup_enabled\x18\x04 \x01(\bR\rbackupEnabled\x12D\n" +
 	"\n" +
 	"properties\x18\x05 \x03(\v2$.olap.v1.TableConfig.PropertiesEntryR\n" +
-	"properties\x1a=\n" +
+	"properties\x12\x1e\n" +
+	"\n" +
+	"replicated\x18\x06 \x01(\bR\n" +
+	"replicated\x1a=\n" +
 	"\x0fPropertiesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb7\x01\n" +

@@ -39,6 +39,8 @@ type Config struct {
 
 	BackupHistory time.Duration // between copies of the index in the backup; 1h if zero
 
+	TakeoverAfter time.Duration // silence of a node after which its replicated rows are taken over; never if zero
+
 	Catalog CatalogConfig
 
 	HealthEvery  time.Duration // between checks of the stores; 30s if zero

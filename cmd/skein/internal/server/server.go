@@ -114,6 +114,9 @@ func (s *Server) start(ctx context.Context) error {
 		return err
 	}
 	s.onStop(s.coord.Stop)
+	if b := s.kept.backups; b != nil {
+		s.onStop(func(context.Context) error { b.service.Close(); return nil })
+	}
 	s.runCatalog()
 	return nil
 }
@@ -237,8 +240,11 @@ func (s *Server) self(id string) meta.Node {
 }
 
 func (s *Server) openWorker(id string, objects closingObjects) (*localWorker, error) {
-	w, err := worker.New(worker.Deps{Meta: s.catalog, Objects: objects, DB: s.db, Log: s.log, Registerer: s.registry},
-		worker.Options{NodeID: id, Dir: s.config.dir("worker")})
+	deps := worker.Deps{Meta: s.catalog, Objects: objects, DB: s.db, Log: s.log, Registerer: s.registry}
+	if s.config.Redis != "" { // a node on its own has no peers
+		deps.Peer = func(n meta.Node) worker.Peer { return s.pool.Worker(n.Address) }
+	}
+	w, err := worker.New(deps, worker.Options{NodeID: id, Dir: s.config.dir("worker"), TakeoverAfter: s.config.TakeoverAfter})
 	if err != nil {
 		return nil, err
 	}

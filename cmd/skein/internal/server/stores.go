@@ -38,10 +38,12 @@ type stores struct {
 	catalog meta.Store
 	objects closingObjects
 
-	redis   *redismeta.Store // nil: the catalog is a file
-	pool    *pool.Pool       // nil: one endpoint or files
-	backups *backups         // nil without --s3-backup
-	alert   func(pool.Alert)
+	redis     *redismeta.Store // nil: the catalog is a file
+	pool      *pool.Pool       // nil: one endpoint or files
+	backups   *backups         // nil without --s3-backup
+	endpoints []endpointRoom   // none: objects are files
+	rooms     *rooms           // nil before the first check, and for files
+	alert     func(pool.Alert)
 }
 
 // backups is what is between the two object stores.
@@ -93,10 +95,16 @@ func (s *stores) openObjects(ctx context.Context, c Config, nodeID string, log *
 		return fault.New(fault.InvalidArgument, "--s3-backup needs --redis: the switch between the object stores is kept there")
 	case len(c.S3) == 1 && len(c.S3Backup) == 0:
 		primary.Endpoint = c.S3[0]
-		s.objects, err = s3.Open(ctx, primary)
+		store, err := s3.Open(ctx, primary)
+		if err == nil {
+			s.objects, s.endpoints = store, []endpointRoom{{set: "primary", name: store.Endpoint(), store: store}}
+		}
 		return err
 	}
 	o := pool.Options{Alert: s.alert, Log: log, Registerer: reg}
+	if s.redis != nil {
+		o.Tuning = s.redis.Register("pool:minio:tuning")
+	}
 	p := &pooled{}
 	if o.Primary, err = p.open(ctx, c.S3, primary, log); err != nil {
 		return errors.Join(err, p.closeStores())
@@ -114,7 +122,7 @@ func (s *stores) openObjects(ctx context.Context, c Config, nodeID string, log *
 			Lease: s.redis.Lease("pool-return"), Journal: s.redis.Queue("return"),
 		}
 		o.Stays = func(key string) bool {
-			return strings.HasPrefix(key, backup.Prefix) || strings.HasPrefix(key, snapshot.Prefix)
+			return strings.HasPrefix(key, backup.Prefix) || strings.HasPrefix(key, snapshot.Prefix) || strings.HasPrefix(key, trialPrefix)
 		}
 		o.Spread = s.tableSays(func(c meta.Config) bool { return c.BackupEnabled && c.Properties[readFromBackup] == "true" }, false)
 	}
@@ -122,6 +130,13 @@ func (s *stores) openObjects(ctx context.Context, c Config, nodeID string, log *
 		return errors.Join(err, p.closeStores())
 	}
 	p.Store, s.pool, s.objects = p.pool, p.pool, p
+	for i, store := range p.stores {
+		set := "primary"
+		if i >= len(c.S3) {
+			set = "backup"
+		}
+		s.endpoints = append(s.endpoints, endpointRoom{set: set, name: store.Endpoint(), store: store})
+	}
 	if len(c.S3Backup) > 0 {
 		s.startBackups(c, nodeID, o.Primary, p, log, reg)
 	}
@@ -142,14 +157,16 @@ func (s *stores) startBackups(c Config, nodeID string, primary []pool.Endpoint, 
 		Catalog: s.redis, Primary: p.pool.Primary(), Spare: p.pool.Backup(), Queue: queue,
 		Operations: s.redis.Register("backup:operations"), Lease: s.redis.Lease("backup-history"),
 		MakeBucket: func(ctx context.Context) error { return makeBucket(ctx, primary) }, Log: log,
-	}, backup.Options{Node: nodeID, Sources: append(slices.Clone(c.S3Backup), c.BackupBucket), Grace: grace, HistoryEvery: c.BackupHistory})
+	}, backup.Options{Node: nodeID, Sources: append(slices.Clone(c.S3Backup), c.BackupBucket), Grace: grace, HistoryEvery: c.BackupHistory, Dir: c.dir("spill")})
 	s.catalog = s.backups.service.Guard()
 	// When in doubt an object is backed up.
 	wants := s.tableSays(func(c meta.Config) bool { return c.BackupEnabled }, true)
-	p.Store = &transfer.Backed{Store: p.pool, Queue: queue, Wants: wants, Grace: grace, Log: log}
+	backed := &transfer.Backed{Store: p.pool, Queue: queue, Wants: wants, Grace: grace, Log: log}
+	p.Store = backed
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
 	p.moving.Go(func() { s.backups.mover.Run(ctx) })
+	p.moving.Go(func() { backed.Run(ctx) })
 	p.moving.Go(func() { s.backups.service.Keep(ctx) })
 }
 

@@ -59,6 +59,14 @@ func (s *stores) describeObjects(ctx context.Context) (degraded bool, message st
 		if healthy > 0 {
 			part += fmt.Sprintf(" (%.1f ms)", (sum/time.Duration(healthy)).Seconds()*1000)
 		}
+		if s.rooms != nil {
+			free, refusals := s.rooms.now(name)
+			if free != "" {
+				part += ", " + free
+			}
+			degraded = degraded || len(refusals) > 0
+			parts = append(parts, refusals...)
+		}
 		parts = append(parts, part)
 	}
 	if st.Pending > 0 {
@@ -82,8 +90,8 @@ func (d poolDoor) State(ctx context.Context) gateway.PoolState {
 }
 
 // Tune implements gateway.Pool.
-func (d poolDoor) Tune(c gateway.PoolTuning) (gateway.PoolTuning, error) {
-	t, err := d.p.Tune(func(t *pool.Tuning) {
+func (d poolDoor) Tune(ctx context.Context, c gateway.PoolTuning) (gateway.PoolTuning, error) {
+	t, err := d.p.Tune(ctx, func(t *pool.Tuning) {
 		set(&t.HedgeShare, c.HedgeShare)
 		set(&t.HedgeMin, c.HedgeMin)
 		set(&t.TryTimeout, c.TryTimeout)

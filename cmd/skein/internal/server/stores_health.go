@@ -28,6 +28,7 @@ type healthWatch struct {
 	up      *prometheus.GaugeVec
 	seconds *prometheus.GaugeVec
 	was     map[string]bool // by component; none before the first check
+	rooms   *rooms          // nil: objects are files
 }
 
 // watchHealth starts the checks; they end before the stores are closed.
@@ -41,6 +42,10 @@ func (s *Server) watchHealth(kept *stores, node string, alert func(pool.Alert)) 
 		}, []string{"component"}),
 	}
 	s.registry.MustRegister(w.up, w.seconds)
+	if len(kept.endpoints) > 0 {
+		w.rooms = newRooms(node, kept.endpoints, s.registry, w.alertOf)
+		kept.rooms = w.rooms
+	}
 	every := s.config.HealthEvery
 	if every == 0 {
 		every = defaultHealthEvery
@@ -66,6 +71,10 @@ func (s *Server) watchHealth(kept *stores, node string, alert func(pool.Alert)) 
 func (w *healthWatch) check(ctx context.Context) {
 	redis := w.component(ctx, "redis", w.stores.catalog.Ping)
 	minio := w.component(ctx, "minio", w.stores.objects.Ping)
+	if w.rooms != nil {
+		w.rooms.check(ctx)
+		w.rooms.describe(minio)
+	}
 	if w.stores.redis == nil || ctx.Err() != nil {
 		return
 	}
