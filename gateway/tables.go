@@ -93,8 +93,10 @@ func (s *Service) DescribeTable(ctx context.Context, req *olapv1.DescribeTableRe
 		FlushIntervalSeconds: cfg.FlushIntervalSeconds,
 		RetentionDays:        cfg.RetentionDays,
 		BackupEnabled:        cfg.BackupEnabled,
-		Replicated:           cfg.Replicated,
 		Properties:           cfg.Properties,
+	}
+	if cfg.Replicated { // the specification's answer does not have it
+		info.Config.Replicated = &cfg.Replicated
 	}
 	return &olapv1.DescribeTableResponse{TableInfo: info, Stats: &olapv1.TableStats{
 		RecordCount:  t.Stats.Rows,

@@ -9,9 +9,9 @@ import (
 
 // Sizes of a fragment that is run in portions.
 const (
-	portionBytes    = 32 << 20 // of a portion's rows in memory, about, if it has several files
-	portionBytesMax = 64 << 20 // with a larger file the fragment is run whole
-	pourBytesMin    = 4 << 20  // a smaller fragment is run whole
+	portionBytes    = 32 << 20  // of a portion's rows in memory, about, if it has several files
+	portionBytesMax = 128 << 20 // with a larger file the fragment is run whole
+	pourBytesMin    = 4 << 20   // a smaller fragment is run whole
 )
 
 // textWidth is a guess of how many bytes a value takes that has no fixed size.

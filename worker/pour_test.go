@@ -315,7 +315,7 @@ func TestPortions(t *testing.T) {
 		"first alone":      {[][]int64{{5, 6, 7}}, "[e0 0.0] [e0 0.1 0.2]"},
 		"groups together":  {[][]int64{{5, 6}, {7}}, "[e0 0.0] [e0 0.1; e1 1.0]"},
 		"by size":          {[][]int64{{million, 2 * million, 2 * million, 1}, {3 * million}}, "[e0 0.0] [e0 0.1] [e0 0.2 0.3] [e1 1.0]"},
-		"one is too large": {[][]int64{{5, 7 * million}}, ""},
+		"one is too large": {[][]int64{{5, 13 * million}}, ""},
 		"no file":          {nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

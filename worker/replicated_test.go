@@ -31,8 +31,6 @@ type town struct {
 	objects *local.Store
 	db      *duck.DB
 	options Options
-
-	mu      sync.Mutex
 	workers map[string]*villager
 }
 

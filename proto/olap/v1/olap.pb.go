@@ -801,7 +801,7 @@ type TableConfig struct {
 	RetentionDays        int32                  `protobuf:"varint,3,opt,name=retention_days,json=retentionDays,proto3" json:"retention_days,omitempty"`
 	BackupEnabled        bool                   `protobuf:"varint,4,opt,name=backup_enabled,json=backupEnabled,proto3" json:"backup_enabled,omitempty"`
 	Properties           map[string]string      `protobuf:"bytes,5,rep,name=properties,proto3" json:"properties,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Replicated           bool                   `protobuf:"varint,6,opt,name=replicated,proto3" json:"replicated,omitempty"` // unflushed rows are on a second node, too
+	Replicated           *bool                  `protobuf:"varint,6,opt,name=replicated,proto3,oneof" json:"replicated,omitempty"` // unflushed rows are on a second node, too; not told where false
 	unknownFields        protoimpl.UnknownFields
 	sizeCache            protoimpl.SizeCache
 }
@@ -872,8 +872,8 @@ func (x *TableConfig) GetProperties() map[string]string {
 }
 
 func (x *TableConfig) GetReplicated() bool {
-	if x != nil {
-		return x.Replicated
+	if x != nil && x.Replicated != nil {
+		return *x.Replicated
 	}
 	return false
 }
@@ -1717,7 +1717,7 @@ const file_olap_v1_olap_proto_rawDesc = "" +
 	"size_bytes\x18\b \x01(\x03H\x02R\tsizeBytes\x88\x01\x01B\x0f\n" +
 	"\r_record_countB\r\n" +
 	"\v_file_countB\r\n" +
-	"\v_size_bytes\"\xd7\x02\n" +
+	"\v_size_bytes\"\xeb\x02\n" +
 	"\vTableConfig\x12\x1f\n" +
 	"\vbuffer_size\x18\x01 \x01(\x05R\n" +
 	"bufferSize\x124\n" +
@@ -1726,13 +1726,14 @@ const file_olap_v1_olap_proto_rawDesc = "" +
 	"\x0ebackup_enabled\x18\x04 \x01(\bR\rbackupEnabled\x12D\n" +
 	"\n" +
 	"properties\x18\x05 \x03(\v2$.olap.v1.TableConfig.PropertiesEntryR\n" +
-	"properties\x12\x1e\n" +
+	"properties\x12#\n" +
 	"\n" +
-	"replicated\x18\x06 \x01(\bR\n" +
-	"replicated\x1a=\n" +
+	"replicated\x18\x06 \x01(\bH\x00R\n" +
+	"replicated\x88\x01\x01\x1a=\n" +
 	"\x0fPropertiesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb7\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\r\n" +
+	"\v_replicated\"\xb7\x01\n" +
 	"\n" +
 	"TableStats\x12!\n" +
 	"\frecord_count\x18\x01 \x01(\x03R\vrecordCount\x12\x1d\n" +
@@ -1904,6 +1905,7 @@ func file_olap_v1_olap_proto_init() {
 		return
 	}
 	file_olap_v1_olap_proto_msgTypes[12].OneofWrappers = []any{}
+	file_olap_v1_olap_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
