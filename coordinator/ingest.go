@@ -199,7 +199,7 @@ func (c *Coordinator) publish(ctx context.Context, t target, files []meta.File) 
 	m := meta.Commit{Table: t.table.Name, TableUID: t.table.UID, Node: c.opts.Node.ID, Unit: t.unit, Add: files, Time: time.Now().UTC()}
 	switch {
 	case t.unit != "":
-		m.By = m.Node
+		m.By = ulid.Make().String() // this load alone: another one of its name has files of its own
 	case len(files) > 0:
 		m.Unit = files[0].Unit
 	default:

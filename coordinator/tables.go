@@ -73,6 +73,9 @@ func checkProperties(properties map[string]string) error {
 	return nil
 }
 
+// dropTimeout bounds a drop, which goes on when its client has gone.
+const dropTimeout = 2 * time.Minute
+
 // DropTable removes a table with its rows. Its files are deleted later.
 func (c *Coordinator) DropTable(ctx context.Context, name string, o DropOptions) (filesDeleted int, existed bool, err error) {
 	if err := c.may(ctx, ToDefine); err != nil {
@@ -88,6 +91,8 @@ func (c *Coordinator) DropTable(ctx context.Context, name string, o DropOptions)
 	if err != nil {
 		return 0, false, err
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropTimeout) // its objects would be nobody's
+	defer cancel()
 	files, err := c.Meta.DropTable(ctx, name, v.UID)
 	if err != nil {
 		return 0, false, err

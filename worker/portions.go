@@ -2,7 +2,6 @@ package worker
 
 import (
 	"github.com/apache/arrow-go/v18/arrow"
-	"google.golang.org/protobuf/proto"
 
 	nodev1 "skein/proto/node/v1"
 )
@@ -29,19 +28,31 @@ func widthOf(s *arrow.Schema) (n int64) {
 	return n
 }
 
-// portions divides a fragment of one table into ones of a few files each, of
-// which the first has one file; nil if one of the files is too large.
+// portions divides a fragment of one table into ones of a few files each; nil
+// if one of the files is too large. The first is firstPortion's.
 func portions(f *nodev1.Fragment, width int64) []*nodev1.Fragment {
-	var all []*nodev1.Fragment
+	first := firstPortion(f)
+	if rowsOf(first)*width > portionBytesMax {
+		return nil
+	}
+	all := []*nodev1.Fragment{first}
+	taken := map[*nodev1.Split]bool{}
+	for _, g := range first.Tables[0].Groups {
+		for _, s := range g.Splits {
+			taken[s] = true
+		}
+	}
 	var last *nodev1.TableScan
 	rows := int64(0)
 	for _, g := range f.Tables[0].Groups {
 		var group *nodev1.FileGroup
 		for _, s := range g.Splits {
-			if s.Rows*width > portionBytesMax {
+			switch {
+			case taken[s]:
+				continue
+			case s.Rows*width > portionBytesMax:
 				return nil
-			}
-			if len(all) <= 1 || (rows+s.Rows)*width > portionBytes {
+			case last == nil || (rows+s.Rows)*width > portionBytes:
 				p := withoutFiles(f)
 				all, last, rows, group = append(all, p), p.Tables[0], 0, nil
 			}
@@ -63,16 +74,31 @@ func withoutFiles(f *nodev1.Fragment) *nodev1.Fragment {
 	return &nodev1.Fragment{QueryId: f.QueryId, Stage: f.Stage, Number: f.Number, Attempt: f.Attempt, Sql: f.Sql, Tables: []*nodev1.TableScan{scan}}
 }
 
-// firstFile is a fragment that reads the first file only.
-func firstFile(f *nodev1.Fragment) *nodev1.Fragment {
+// firstPortion reads the first object, and all unflushed rows: the nodes that
+// hold those keep them for a short while only.
+func firstPortion(f *nodev1.Fragment) *nodev1.Fragment {
 	first := withoutFiles(f)
+	object := false
 	for _, g := range f.Tables[0].Groups {
-		if len(g.Splits) > 0 {
-			g = proto.CloneOf(g)
-			g.Splits = g.Splits[:1]
-			first.Tables[0].Groups = []*nodev1.FileGroup{g}
-			return first
+		group := &nodev1.FileGroup{Expressions: g.Expressions, Filter: g.Filter}
+		for _, s := range g.Splits {
+			if s.Hot != nil || !object {
+				group.Splits = append(group.Splits, s)
+			}
+			object = object || s.Hot == nil
+		}
+		if len(group.Splits) > 0 {
+			first.Tables[0].Groups = append(first.Tables[0].Groups, group)
 		}
 	}
 	return first
+}
+
+func rowsOf(f *nodev1.Fragment) (n int64) {
+	for _, g := range f.Tables[0].Groups {
+		for _, s := range g.Splits {
+			n += s.Rows
+		}
+	}
+	return n
 }

@@ -54,7 +54,7 @@ func (r *Runner) pourFragment(ctx context.Context, f *nodev1.Fragment) (batch.Re
 	if !f.Apart || len(f.Tables) != 1 || len(f.Reads) > 0 || bytesOf(f.Tables[0]) < pourBytesMin || r.poured.Load() > pouredSumMax {
 		return nil, nil
 	}
-	first, err := r.prepare(ctx, nil, firstFile(f))
+	first, err := r.prepare(ctx, nil, firstPortion(f))
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func (p *pouring) turn() (portion int, ok bool) {
 			p.mu.Unlock()
 			return 0, false
 		}
-		if p.bytes < pouredBytes {
+		if p.room(pouredBytes) {
 			p.next++
 			defer p.mu.Unlock()
 			return p.next - 1, true
@@ -135,6 +135,12 @@ func (p *pouring) turn() (portion int, ok bool) {
 			return 0, false
 		}
 	}
+}
+
+// room tells whether more may wait: below a limit of its own, and of all
+// fragments, though each may have something. The lock is held.
+func (p *pouring) room(most int64) bool {
+	return p.bytes < most && (p.bytes == 0 || p.runner.poured.Load() < pouredSumMax)
 }
 
 // put takes a batch over.
@@ -158,7 +164,7 @@ func (p *pouring) put(b arrow.RecordBatch) {
 func (p *pouring) tryPut(b arrow.RecordBatch) (changed <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.bytes > pouredBytesMax {
+	if !p.room(pouredBytesMax) {
 		return p.changed
 	}
 	p.batches = append(p.batches, b)

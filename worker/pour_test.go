@@ -300,7 +300,11 @@ func TestPortions(t *testing.T) {
 		for i, rows := range groups {
 			g := &nodev1.FileGroup{Expressions: []string{fmt.Sprint("e", i)}}
 			for j, n := range rows {
-				g.Splits = append(g.Splits, &nodev1.Split{Path: fmt.Sprintf("%d.%d", i, j), Rows: n})
+				s := &nodev1.Split{Path: fmt.Sprintf("%d.%d", i, j), Rows: max(n, -n)}
+				if n < 0 {
+					s.Path, s.Hot = fmt.Sprintf("hot%d.%d", i, j), &nodev1.HotSplit{}
+				}
+				g.Splits = append(g.Splits, s)
 			}
 			scan.Groups = append(scan.Groups, g)
 		}
@@ -315,8 +319,10 @@ func TestPortions(t *testing.T) {
 		"first alone":      {[][]int64{{5, 6, 7}}, "[e0 0.0] [e0 0.1 0.2]"},
 		"groups together":  {[][]int64{{5, 6}, {7}}, "[e0 0.0] [e0 0.1; e1 1.0]"},
 		"by size":          {[][]int64{{million, 2 * million, 2 * million, 1}, {3 * million}}, "[e0 0.0] [e0 0.1] [e0 0.2 0.3] [e1 1.0]"},
+		"unflushed first":  {[][]int64{{5, 6, -7}, {8, -9}}, "[e0 0.0 hot0.2; e1 hot1.1] [e0 0.1; e1 1.0]"},
 		"one is too large": {[][]int64{{5, 13 * million}}, ""},
-		"no file":          {nil, ""},
+		"much unflushed":   {[][]int64{{5, -7 * million, -7 * million}}, ""},
+		"no file":          {nil, "[]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,6 +14,7 @@ import (
 
 	"skein/internal/fault"
 	"skein/meta"
+	"skein/meta/lead"
 	"skein/objstore/transfer"
 )
 
@@ -42,7 +44,7 @@ func (s *Service) Restore(ctx context.Context, r Request, report func(Operation)
 		}
 		var errs []error
 		for _, name := range names {
-			err := s.restoreAgain(ctx, name, r, t)
+			err := s.alone(ctx, r, func(ctx context.Context) error { return s.restoreAgain(ctx, name, r, t) })
 			if ctx.Err() != nil {
 				return "", ctx.Err()
 			}
@@ -55,6 +57,31 @@ func (s *Service) Restore(ctx context.Context, r Request, report func(Operation)
 		}
 		return copied(t.now(), len(names), "restored"), nil
 	})
+}
+
+// How long a restore waits for the deletions, or another restore, that run.
+const (
+	aloneWait = 2 * time.Minute
+	aloneLook = 500 * time.Millisecond
+)
+
+// alone does work while nobody deletes objects that the index does not name:
+// the work finds some that it is about to name.
+func (s *Service) alone(ctx context.Context, r Request, work func(ctx context.Context) error) error {
+	if r.DryRun {
+		return work(ctx)
+	}
+	for until := time.Now().Add(aloneWait); ; {
+		err := lead.Alone(ctx, s.Catalog, lead.RestoreOperation, "backup/"+rand.Text(), func(ctx context.Context, _ *lead.Held) error { return work(ctx) })
+		if !errors.Is(err, meta.ErrLocked) || time.Now().After(until) {
+			return err
+		}
+		select {
+		case <-time.After(aloneLook):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // restorable are the names of the tables that the request means.

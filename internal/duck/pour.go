@@ -13,7 +13,9 @@ import "C"
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"runtime/cgo"
 	"strconv"
@@ -76,12 +78,47 @@ func (p *Pour) Run(ctx context.Context, c *Conn, sql string, out func(arrow.Reco
 		names[i] = "c" + strconv.Itoa(i)
 	}
 	columns := strings.Join(names, ", ")
-	r, err := c.Query(ctx, fmt.Sprintf("SELECT bool_or(%s(%d::BIGINT, %s)) FROM (%s\n) AS rows(%s)", takeName, number, columns, strings.TrimRight(sql, "; \n"), columns))
-	if err == nil {
-		_, err = r.Next(ctx)
-		r.Close()
+	err := c.runOnce(ctx, fmt.Sprintf("SELECT bool_or(%s(%d::BIGINT, %s)) FROM (%s\n) AS rows(%s)", takeName, number, columns, strings.TrimRight(sql, "; \n"), columns))
+	if err = s.end(err); lostCause(ctx, err) {
+		return c.causeOf(ctx, sql)
 	}
-	return s.end(err)
+	return err
+}
+
+// runOnce runs a statement whose result does not matter, and not again: its
+// rows are gone already.
+func (c *Conn) runOnce(ctx context.Context, sql string) error {
+	p, err := c.Prepare(ctx, sql)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	r, err := p.streamOnce(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if _, err = r.Next(ctx); errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// causeOf runs a statement that was interrupted, and nobody knows why, until it
+// tells. It never returns nil.
+func (c *Conn) causeOf(ctx context.Context, sql string) error {
+	r, err := c.Query(ctx, sql)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for err == nil {
+		_, err = r.Next(ctx)
+	}
+	if errors.Is(err, io.EOF) {
+		return fault.New(fault.Internal, "duckdb: interrupted, and does not tell why")
+	}
+	return err
 }
 
 // sink makes batches of one statement's chunks.

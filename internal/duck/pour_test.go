@@ -137,6 +137,18 @@ func TestPourFails(t *testing.T) {
 	if fault.CodeOf(err) != fault.Canceled {
 		t.Errorf("got %v", err)
 	}
+	p, err = c.Pour(t.Context(), "SELECT range AS r FROM range(2000000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first sync.Once
+	err = p.Run(t.Context(), c, "SELECT range AS r FROM range(2000000)", func(b arrow.RecordBatch) {
+		b.Release()
+		first.Do(c.InterruptForTest)
+	})
+	if fault.CodeOf(err) != fault.Internal {
+		t.Errorf("interrupted by nobody: %v, want no second run", err)
+	}
 	for _, sql := range []string{"SELECT skein_take(1, 2)", "SELECT skein_take(NULL, 2)", "SELECT skein_take(range, 2) FROM range(10)"} {
 		_, err := c.Exec(t.Context(), sql)
 		if fault.CodeOf(err) != fault.InvalidArgument || !strings.Contains(err.Error(), "internal use") {

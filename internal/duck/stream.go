@@ -20,6 +20,7 @@ import (
 type Stream struct {
 	p       *Prepared
 	owned   bool // p was made for this stream alone
+	once    bool // the statement must not run again
 	res     bind.Result
 	out     *arrow.Schema
 	columns []gather // nil: DuckDB makes arrays of each chunk
@@ -56,10 +57,26 @@ func (p *Prepared) Stream(ctx context.Context) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.stream(res), nil
+}
+
+// streamOnce is Stream for a statement that must not run again.
+func (p *Prepared) streamOnce(ctx context.Context) (*Stream, error) {
+	defer p.c.watch(ctx)()
+	res, err := p.start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := p.stream(res)
+	s.once = true
+	return s, nil
+}
+
+func (p *Prepared) stream(res bind.Result) *Stream {
 	s := &Stream{p: p, res: res, out: p.Schema(), columns: resultGathers(&res, p.schema)}
 	s.decode = s.out != p.schema
 	s.alone = slices.ContainsFunc(s.out.Fields(), func(f arrow.Field) bool { return hasUnion(f.Type) })
-	return s, nil
+	return s
 }
 
 // resultGathers are those of a result's columns; nil where one has none.
@@ -200,7 +217,10 @@ func (s *Stream) fetch(ctx context.Context) (chunk bind.DataChunk, err error) {
 		return chunk, nil
 	}
 	if msg := bind.ResultError(&s.res); msg != "" {
-		return chunk, s.cause(ctx, s.p.c.errorOf(ctx, msg))
+		if err = s.p.c.errorOf(ctx, msg); !s.once {
+			err = s.cause(ctx, err)
+		}
+		return chunk, err
 	}
 	if err := context.Cause(ctx); err != nil {
 		return chunk, err // an interrupted stream may look like its end
