@@ -71,3 +71,22 @@ func TestGiveUp(t *testing.T) {
 		t.Errorf("rows and numbers after n3 came back: %s", got)
 	}
 }
+
+// TestGiveUpAsksReplicas: a unit whose replica is in service and has none of its
+// rows can be given up.
+func TestGiveUpAsksReplicas(t *testing.T) {
+	c := newCluster(t, 3)
+	first := c.nodes[0]
+	create(t, first.Coordinator, "t")
+	table, err := c.meta.Table(t.Context(), "t")
+	check(t, err)
+	check(t, c.meta.OpenUnit(t.Context(), "t", table.UID, meta.OpenUnit{Node: "n9", Unit: "u1", Replica: "n2"}))
+	given, err := first.GiveUp(t.Context(), "n9", "n9")
+	check(t, err)
+	if len(given) != 1 || given[0].Unit != "u1" {
+		t.Errorf("given up %v", given)
+	}
+	if got := one(t, first.Coordinator, "SELECT count(*) FROM t"); got != "0" {
+		t.Errorf("%s rows", got)
+	}
+}

@@ -1,9 +1,11 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"skein/internal/fault"
@@ -244,6 +246,10 @@ func (w *Worker) tryOpen(ctx context.Context, t *table) (again bool, err error) 
 		t.mu.Unlock()
 		return false, nil
 	}
+	if err := t.checkEmpty(); err != nil {
+		t.mu.Unlock()
+		return false, err
+	}
 	if t.next == nil { // else the last try failed
 		t.next = newUnit(t, w.names.next())
 	}
@@ -256,24 +262,60 @@ func (w *Worker) tryOpen(ctx context.Context, t *table) (again bool, err error) 
 			return false, err
 		}
 	}
-	if err := w.meta.OpenUnit(ctx, t.name, t.uid, meta.OpenUnit{Node: w.o.NodeID, Unit: u.id, Replica: u.replica}); err != nil {
-		return false, fmt.Errorf("open unit %s: %w", u.id, err)
-	}
-	if replicated {
-		err = w.introduce(ctx, u)
+	var refused error // by the replica
+	if err = w.meta.OpenUnit(ctx, t.name, t.uid, meta.OpenUnit{Node: w.o.NodeID, Unit: u.id, Replica: u.replica}); err != nil {
+		err = fmt.Errorf("open unit %s: %w", u.id, err)
+	} else if replicated {
+		refused = w.introduce(ctx, u)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.next = nil
-	t.units = append(t.units, u)
-	if err == nil {
-		t.active = u
-		return false, nil
+	expected := t.next == u // else Relearn may have closed it in the catalog
+	if expected && err != nil && !replicated {
+		return false, err // the next try takes it again
 	}
-	// The replica may know the unit nevertheless, so it never gets another one.
-	w.unlink(u, err)
-	err = fault.Newf(fault.Unavailable, "table %s is replicated and node %s does not take its rows: %w; retry", t.name, u.replica, err).RetryIn(time.Second)
-	return ctx.Err() == nil, err
+	if expected {
+		t.next = nil
+	}
+	if !slices.Contains(t.units, u) {
+		t.units = append(t.units, u)
+	}
+	switch {
+	case refused != nil:
+		// The replica may know the unit nevertheless, so it never gets another one.
+		w.unlink(u, refused)
+		err = fault.Newf(fault.Unavailable, "table %s is replicated and node %s does not take its rows: %w; retry", t.name, u.replica, refused).RetryIn(time.Second)
+		return ctx.Err() == nil, err
+	case !expected || err != nil:
+		// The catalog may have it as open nevertheless: the flush closes it there.
+		u.unlink()
+		w.seal(u)
+		return err == nil, err
+	}
+	t.active = u
+	return false, nil
+}
+
+// emptyMax bounds the units of a table that could not be opened and are not yet
+// closed in the catalog.
+const emptyMax = 16
+
+// checkEmpty is an error while there are too many sealed units that never took
+// rows. The table's lock is held.
+func (t *table) checkEmpty() error {
+	n, last := 0, error(nil)
+	for _, u := range t.units {
+		if u.sealed && u.queuedRows == 0 {
+			n, last = n+1, cmp.Or(u.lastError, last)
+		}
+	}
+	if n < emptyMax {
+		return nil
+	}
+	if last == nil {
+		last = fault.New(fault.Unavailable, "it does not answer")
+	}
+	return fault.Newf(fault.Unavailable, "table %s: %d units could not be opened and wait to be closed in the catalog (%w), retry later", t.name, n, last).RetryIn(time.Second)
 }
 
 // dropIfGone forgets a table that was dropped from the catalog.

@@ -175,7 +175,14 @@ func (w *Worker) deleteFiles(ctx context.Context, files []meta.File) {
 	for _, f := range files {
 		if err := w.objects.Delete(ctx, f.Path); err != nil {
 			w.log.Warn("an object that nothing refers to stays", "object", f.Path, "error", err)
-			return
 		}
 	}
+}
+
+// madeOf are the files, by path, that these rows become in a unit.
+func madeOf(u *unit, chunks []chunk) (files []meta.File) {
+	for _, g := range group(chunks) {
+		files = append(files, g.file(u, 0))
+	}
+	return files
 }

@@ -81,7 +81,9 @@ func (w *Worker) flushOnce(ctx context.Context, u *unit) error {
 		return w.endIfDropped(ctx, t)
 	}
 	if err == nil && replayed {
-		over, err = w.wasCommitted(ctx, u)
+		if over, err = w.wasCommitted(ctx, u); err == nil && !over {
+			u.files = nil // the other node may have deleted them, in a catalog that is no more
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("read the catalog: %w", err)
@@ -128,9 +130,7 @@ func (w *Worker) yield(ctx context.Context, u *unit, chunks []chunk, err error) 
 	w.log.Warn("another node has taken over unflushed rows of this one", "table", u.table.name, "unit", u.id, "node", u.replica)
 	files := u.files
 	if files == nil {
-		for _, g := range group(chunks) {
-			files = append(files, g.file(u, 0))
-		}
+		files = madeOf(u, chunks)
 	}
 	w.deleteFiles(ctx, files)
 	w.lose(u, err)
@@ -242,15 +242,22 @@ func (w *Worker) drop(t *table) {
 // Discard forgets the rows of a dropped table, without waiting for the flush
 // that would find out. Those of a table that a restore brought back stay.
 func (w *Worker) Discard(ctx context.Context, tableUID string) error {
-	w.replicas.dropTable(tableUID)
+	name := w.replicas.tableOf(tableUID)
 	w.mu.Lock()
 	t := w.tables[tableUID]
 	w.mu.Unlock()
-	if t == nil {
+	if t != nil {
+		name = t.name
+	}
+	if name == "" {
 		return nil
 	}
-	if now, err := w.meta.Table(ctx, t.name); err == nil && now.UID == tableUID || err != nil && !errors.Is(err, meta.ErrTableNotFound) {
+	if now, err := w.meta.Table(ctx, name); err == nil && now.UID == tableUID || err != nil && !errors.Is(err, meta.ErrTableNotFound) {
 		return err
+	}
+	w.replicas.dropTable(tableUID)
+	if t == nil {
+		return nil
 	}
 	w.drop(t)
 	return w.wal.Append(ctx, append([]byte{entryDiscarded}, tableUID...))

@@ -204,7 +204,8 @@ func (w *Worker) reclaim(ctx context.Context, t meta.Table, open meta.OpenUnit) 
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("unit %s of table %s is lost here and its replica is awaited: %w", open.Unit, t.Name, err)
+		return fmt.Errorf("unit %s of table %s is lost here and its replica on node %s is awaited (if that is gone for good, stop this node, run skein meta nodes forget %s --yes, and start it again): %w",
+			open.Unit, t.Name, open.Replica, open.Node, err)
 	}
 	return nil
 }

@@ -279,15 +279,33 @@ func (r *replicas) rows(u *replica) ([]chunk, error) {
 	return chunks, nil
 }
 
+// fenced tells whether files of the unit may have been made here.
+func (r *replicas) fenced(u *replica) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return u.number != 0
+}
+
 // drop forgets units that are over. If the log cannot be written they are found
 // over after the next start.
 func (r *replicas) drop(units ...string) {
+	r.dropIf(func(*replica) bool { return true }, units)
+}
+
+// release forgets units that their node has committed. Those of which files may
+// have been made here stay until these are gone.
+func (r *replicas) release(units ...string) {
+	r.dropIf(func(u *replica) bool { return u.number == 0 }, units)
+}
+
+// dropIf forgets those that which chooses, with the lock held.
+func (r *replicas) dropIf(which func(*replica) bool, units []string) {
 	r.mu.Lock()
 	var known []string
-	for _, u := range units {
-		if r.units[u] != nil {
-			delete(r.units, u)
-			known = append(known, u)
+	for _, id := range units {
+		if u := r.units[id]; u != nil && which(u) {
+			delete(r.units, id)
+			known = append(known, id)
 		}
 	}
 	r.mu.Unlock()
@@ -299,6 +317,18 @@ func (r *replicas) drop(units ...string) {
 		panic("BUG: units have no JSON form: " + err.Error())
 	}
 	_ = r.log.Enqueue(append([]byte{replicaOver}, text...), func(uint64, error) {})
+}
+
+// tableOf is the name of the table of that UID; empty if there is no unit of it.
+func (r *replicas) tableOf(uid string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, u := range r.units {
+		if u.uid == uid {
+			return u.table
+		}
+	}
+	return ""
 }
 
 // dropTable forgets the units of a table.

@@ -96,6 +96,7 @@ func (w *Worker) send(u *unit, f *flight, entry []byte) {
 		ctx, cancel := context.WithTimeout(u.link.ctx, w.o.ReplicaTimeout)
 		err := u.link.peer.Replicate(ctx, req)
 		cancel()
+		w.relieveReplica(u.link.node, err)
 		u.table.mu.Lock()
 		defer u.table.mu.Unlock()
 		f.replied = true
@@ -156,15 +157,15 @@ func (w *Worker) connect(ctx context.Context, u *unit) error {
 	if u.link != nil { // of a try that failed
 		u.link.cancel()
 	}
-	u.replica, u.link = n.ID, &link{node: n.ID, peer: peer}
-	u.link.ctx, u.link.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	u.segment = 0
+	l := &link{node: n.ID, peer: peer}
+	l.ctx, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	u.replica, u.link, u.segment = n.ID, l, 0
 	u.table.mu.Unlock()
 	done := make(chan error, 1)
 	err = w.wal.Enqueue(newOpenedEntry(u), func(segment uint64, err error) {
 		u.table.mu.Lock()
 		defer u.table.mu.Unlock()
-		if err == nil {
+		if err == nil && l.ctx.Err() == nil {
 			u.touch(segment)
 		}
 		done <- err
@@ -176,6 +177,10 @@ func (w *Worker) connect(ctx context.Context, u *unit) error {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
+		u.table.mu.Lock()
+		defer u.table.mu.Unlock()
+		l.cancel()
+		u.segment = 0 // the catalog was not told of it: the log need not keep the note
 		return context.Cause(ctx)
 	}
 }
@@ -187,7 +192,17 @@ func (w *Worker) introduce(ctx context.Context, u *unit) error {
 	defer cancel()
 	header := make(rowsEntry, rowsHeader)
 	header[0] = entryRows
-	return u.link.peer.Replicate(ctx, &nodev1.ReplicateRequest{Node: w.o.NodeID, Table: u.table.name, TableUid: u.table.uid, Unit: u.id, Entry: header.of(u)})
+	err := u.link.peer.Replicate(ctx, &nodev1.ReplicateRequest{Node: w.o.NodeID, Table: u.table.name, TableUid: u.table.uid, Unit: u.id, Entry: header.of(u)})
+	w.relieveReplica(u.link.node, err)
+	return err
+}
+
+// relieveReplica flushes what keeps the log of a node from being trimmed, if err
+// says that it is full.
+func (w *Worker) relieveReplica(node string, err error) {
+	if fault.CodeOf(err) == fault.ResourceExhausted {
+		w.sealAll(func(u *unit) bool { return u.link != nil && u.link.node == node })
+	}
 }
 
 // opened says in the log that a unit has a replica.
@@ -286,6 +301,12 @@ func (w *Worker) peerOf(ctx context.Context, node string) (Peer, error) {
 // by itself.
 func (w *Worker) free(ctx context.Context, u *unit) {
 	if u.link == nil {
+		return
+	}
+	u.table.mu.Lock()
+	failed := u.link.failed
+	u.table.mu.Unlock()
+	if failed != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, releaseWait)

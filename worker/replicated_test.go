@@ -112,6 +112,7 @@ func (v *town) start(name string) {
 	p.w = w
 	p.mu.Unlock()
 	p.beats.Store(true)
+	v.beat()
 	w.Start(context.Background())
 	v.t.Cleanup(func() { v.stop(name) })
 }

@@ -30,7 +30,7 @@ func (w *Worker) Replicate(ctx context.Context, req *nodev1.ReplicateRequest) er
 
 // Release forgets replicated rows of units that their node has committed.
 func (w *Worker) Release(_ context.Context, units []string) error {
-	w.replicas.drop(units...)
+	w.replicas.release(units...)
 	return nil
 }
 
@@ -164,6 +164,8 @@ func (w *Worker) lookAtTable(ctx context.Context, table string, held []*replica,
 	var errs []error
 	for _, u := range held {
 		switch {
+		case units.Committed[u.unit] && w.replicas.fenced(u):
+			errs = append(errs, w.takeOver(ctx, u)) // for the files that this node may have made
 		case units.Committed[u.unit]:
 			over = append(over, u.unit)
 		case !open[u.unit]:
@@ -235,11 +237,14 @@ func (w *Worker) commitReplica(ctx context.Context, r *replica, number int64, ch
 		return err
 	}
 	units, err := w.meta.Units(ctx, r.table)
-	if err != nil || units.Committed[r.unit] {
+	if err != nil {
 		return err
 	}
 	u := newUnit(t, number)
 	u.id, u.chunks, u.sealed, u.generation = r.unit, chunks, true, generationUnknown
+	if units.Committed[r.unit] {
+		return w.leaveReplica(ctx, r, u)
+	}
 	if chunks, err = w.currentRows(ctx, u, false); err != nil {
 		return err
 	}
@@ -251,16 +256,21 @@ func (w *Worker) commitReplica(ctx context.Context, r *replica, number int64, ch
 		return err
 	}
 	err = w.meta.Commit(ctx, meta.Commit{Table: t.name, TableUID: t.uid, Node: r.node, Unit: r.unit, Add: u.files, Time: time.Now(), By: w.o.NodeID, IfOpen: true})
-	if errors.Is(err, meta.ErrUnitTaken) { // so these files are not in the index
+	switch {
+	case errors.Is(err, meta.ErrUnitTaken): // so these files are not in the index
 		w.deleteFiles(ctx, u.files)
 		return nil
-	}
-	if errors.Is(err, meta.ErrUnitDone) {
+	case errors.Is(err, meta.ErrUnitDone):
 		return nil
-	}
-	if err != nil {
+	case errors.Is(err, meta.ErrTableNotFound):
+		if changes, e := w.meta.History(ctx, meta.HistoryMax); e == nil && dropped(changes, t.name) {
+			w.deleteFiles(ctx, u.files)
+		}
+		return err
+	case err != nil:
 		return err
 	}
+	w.deleteFiles(ctx, madeOf(&unit{id: r.unit, ns: r.ns, table: t}, chunks)) // its node's, if it had made them: they will never be in the index
 	rows := 0
 	for _, c := range chunks {
 		rows += len(c.rows)
@@ -268,6 +278,26 @@ func (w *Worker) commitReplica(ctx context.Context, r *replica, number int64, ch
 	w.metrics.takeovers.Inc()
 	w.log.Warn("took over unflushed rows of a node", "node", r.node, "table", t.name, "unit", r.unit, "rows", rows)
 	return nil
+}
+
+// leaveReplica deletes the files that this node may have made of a unit before
+// its own node committed it.
+func (w *Worker) leaveReplica(ctx context.Context, r *replica, u *unit) error {
+	files := madeOf(u, u.chunks)
+	if len(files) == 0 {
+		return nil
+	}
+	// A commit that can do nothing but tell whose the unit is: a restore may just
+	// have made it open again, and then what it removes is not in the index.
+	err := w.meta.Commit(ctx, meta.Commit{Table: r.table, TableUID: r.uid, Node: r.node, Unit: r.unit, Remove: []string{files[0].Path}, By: w.o.NodeID, IfOpen: true})
+	if errors.Is(err, meta.ErrUnitTaken) {
+		w.deleteFiles(ctx, files)
+		return nil
+	}
+	if errors.Is(err, meta.ErrUnitDone) {
+		return nil
+	}
+	return err
 }
 
 // linked are the units that take rows and have a replica.

@@ -56,17 +56,16 @@ func Unflushed(ctx context.Context, c Index, node string) ([]Unit, error) {
 // and tells which units they are of: tables can be read again, without these
 // rows. If the node comes back with its disk after all, it stores them, and
 // they are there again, each once. Units that a replica has which is in service
-// are not given up, and not told: that node takes them over. FailedPrecondition
-// if the node is alive.
-func GiveUp(ctx context.Context, c Index, node string, expiry time.Duration) ([]Unit, error) {
+// are not given up, and not told: that node takes them over; except those of
+// which it has said that it lacks their rows. FailedPrecondition if the node is
+// alive.
+func GiveUp(ctx context.Context, c Index, node string, expiry time.Duration, lacking ...string) ([]Unit, error) {
 	nodes, err := c.Nodes(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, n := range nodes {
-		if n.ID == node && !n.Left && n.Age <= expiry {
-			return nil, fault.Newf(fault.FailedPrecondition, "node %s was heard of %s ago: stop it, or wait until it has expired", node, n.Age.Round(time.Second))
-		}
+	if err := CheckSilent(nodes, node, expiry); err != nil {
+		return nil, err
 	}
 	serves := map[string]bool{}
 	for _, n := range nodes {
@@ -75,7 +74,7 @@ func GiveUp(ctx context.Context, c Index, node string, expiry time.Duration) ([]
 	var units []Unit
 	kept := 0
 	err = eachOpen(ctx, c, node, func(t meta.Table, o meta.OpenUnit) error {
-		if serves[o.Replica] {
+		if serves[o.Replica] && !slices.Contains(lacking, o.Unit) {
 			kept++
 			return nil
 		}
@@ -91,6 +90,16 @@ func GiveUp(ctx context.Context, c Index, node string, expiry time.Duration) ([]
 		_, err = c.Record(ctx, meta.NewChange(ctx, meta.ChangeRepair, "", told(node, units, kept)))
 	}
 	return units, err
+}
+
+// CheckSilent is FailedPrecondition if the node was heard of lately.
+func CheckSilent(nodes []meta.Node, node string, expiry time.Duration) error {
+	for _, n := range nodes {
+		if n.ID == node && !n.Left && n.Age <= expiry {
+			return fault.Newf(fault.FailedPrecondition, "node %s was heard of %s ago: stop it, or wait until it has expired", node, n.Age.Round(time.Second))
+		}
+	}
+	return nil
 }
 
 // gone takes the end of a table for no error.

@@ -183,3 +183,20 @@ func TestGiveUpLeavesReplicas(t *testing.T) {
 		}
 	})
 }
+
+// TestGiveUpWhatReplicasLack: units whose replica is in service and has said
+// that it lacks their rows are given up.
+func TestGiveUpWhatReplicasLack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, s := t.Context(), openCatalog(t)
+		must(t, s.CreateTable(ctx, meta.Table{Name: "a", UID: "a", Created: time.Now(), Schemas: []meta.Schema{{Records: true}}}),
+			s.OpenUnit(ctx, "a", "a", meta.OpenUnit{Node: "dead", Unit: "u1", Replica: "alive"}),
+			s.OpenUnit(ctx, "a", "a", meta.OpenUnit{Node: "dead", Unit: "u2", Replica: "alive"}),
+			s.Heartbeat(ctx, node("alive")()))
+		given, err := member.GiveUp(ctx, s, "dead", time.Minute, "u2", "u3")
+		must(t, err)
+		if want := []member.Unit{{Table: "a", Unit: "u2", Replica: "alive"}}; !slices.Equal(given, want) {
+			t.Errorf("given up %v", given)
+		}
+	})
+}
