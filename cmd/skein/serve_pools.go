@@ -15,7 +15,7 @@ type pools struct {
 	RedisPoolSize int           `help:"Connections to each Redis server at most; 10 for each core if not given." env:"SKEIN_REDIS_POOL_SIZE" placeholder:"N" group:"Cluster:"`
 	RedisPoolMin  int           `help:"Connections to Redis that are opened at the start and kept." default:"4" env:"SKEIN_REDIS_POOL_MIN" placeholder:"N" group:"Cluster:"`
 	RedisTimeout  time.Duration `help:"How long one call to Redis may take with its retries; 5s if not given, 15s with sentinels or a cluster." env:"SKEIN_REDIS_TIMEOUT" placeholder:"TIME" group:"Cluster:"`
-	RedisReplicas int           `help:"Replicas of Redis that must have a change before it is acknowledged. If not given: one, as long as one lives." env:"SKEIN_REDIS_REPLICAS" placeholder:"N" group:"Cluster:"`
+	RedisReplicas int           `help:"Replicas of Redis that must have a change before it is acknowledged. If not given: all that are alive." env:"SKEIN_REDIS_REPLICAS" placeholder:"N" group:"Cluster:"`
 
 	S3BackupAccessKey     string        `name:"s3-backup-access-key" help:"Access key of --s3-backup; that of --s3 if not given." env:"SKEIN_S3_BACKUP_ACCESS_KEY" placeholder:"TEXT" group:"Cluster:"`
 	S3BackupSecretKey     string        `name:"s3-backup-secret-key" help:"Secret key of --s3-backup: prefer the environment or --s3-backup-secret-key-file." env:"SKEIN_S3_BACKUP_SECRET_KEY" placeholder:"TEXT" group:"Cluster:"`

@@ -78,17 +78,19 @@
 // # What a failover can lose
 //
 // Redis copies changes to replicas after it has answered. With sentinels or a
-// cluster a change is acknowledged only once a replica has it (WAIT), and the
-// replica with the most data is the one that takes over. What remains:
+// cluster a change is acknowledged only once all replicas have it (WAIT) that
+// are alive, as any of them may be the one that takes over; one that is silent
+// counts for two seconds more. What remains:
 //
-//   - A master without a live replica acknowledges at once, or nobody could
-//     write after a failover until the lost server is back. If it dies too, what
-//     it took alone is lost, unless it keeps an append-only file.
-//     Options.Replicas refuses such writes.
-//   - A sentinel's master that was cut off and replaced does not know it. Before
-//     a change without replicas is acknowledged, a sentinel is asked whether
-//     that server still is the master. Set min-replicas-to-write 1 on the
-//     servers to close the rest of that window, and appendonly yes.
+//   - A master acknowledges at once while no replica is alive that could take
+//     over, or nobody could write after a failover until the lost server is
+//     back. If it dies too, what it took alone is lost, unless it keeps an
+//     append-only file. Options.Replicas refuses such writes.
+//   - A sentinel's master that was cut off and replaced does not know it. So
+//     before it acknowledges alone, most of the sentinels must say that it
+//     still is the master, and none that it knows of a replica to replace it
+//     with. Set min-replicas-to-write 1 on the servers to close the rest of
+//     that window, and appendonly yes.
 //   - A change that was not acknowledged may still be there. Repeating it is
 //     harmless.
 package redismeta

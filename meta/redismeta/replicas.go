@@ -3,6 +3,7 @@ package redismeta
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -14,12 +15,12 @@ import (
 
 const (
 	replicaWait = time.Second     // for a replica to confirm one change
-	replicaLag  = 3 * time.Second // a replica that was not heard of for so long does not count
+	replicaLag  = 2 * time.Second // a replica that was not heard of for so long does not count
 )
 
 // errReplicas says that a change is in the master and perhaps nowhere else: it
 // may be lost, so it is not acknowledged. Repeating it is harmless.
-var errReplicas = fault.New(fault.Unavailable, "no replica has confirmed the change; try again")
+var errReplicas = fault.New(fault.Unavailable, "not all replicas have confirmed the change; try again")
 
 // script runs a script that changes something and makes sure of it.
 func (s *Store) script(ctx context.Context, script *redis.Script, keys []string, args ...any) *redis.Cmd {
@@ -30,15 +31,15 @@ func (s *Store) script(ctx context.Context, script *redis.Script, keys []string,
 	if err != nil {
 		return failedCmd(ctx, err)
 	}
-	lonely, err := s.lonely(ctx, node)
+	replicas, err := s.replicasOf(ctx, node)
 	if err != nil {
 		return failedCmd(ctx, err)
 	}
 	// What makes sure of it goes by the same connection: that is how Redis
 	// knows what to wait for, and which server is asked who it is.
-	after := []any{"WAIT", max(s.replicas, 1), replicaWait.Milliseconds()}
-	if lonely {
-		after = []any{"INFO", "server"}
+	after := []any{"WAIT", replicas, replicaWait.Milliseconds()}
+	if replicas == 0 {
+		after = []any{"INFO"}
 	}
 	run := func(eval func(context.Context, redis.Scripter, []string, ...any) *redis.Cmd) (cmd, sure *redis.Cmd) {
 		p := node.Pipeline()
@@ -52,14 +53,16 @@ func (s *Store) script(ctx context.Context, script *redis.Script, keys []string,
 		cmd, sure = run(script.Eval)
 	}
 	if cmd.Err() != nil {
+		s.replicaSeen.Delete(node) // another server may be behind it now
 		return cmd
 	}
-	if lonely {
-		err = s.stillMaster(ctx, sure)
+	if replicas == 0 {
+		err = s.alone(ctx, sure)
 	} else {
-		err = s.confirmed(node, sure)
+		err = confirmed(sure, replicas)
 	}
 	if err != nil {
+		s.replicaSeen.Delete(node) // it is asked again: the next try may find more or fewer
 		return failedCmd(ctx, err)
 	}
 	return cmd
@@ -82,40 +85,35 @@ func failedCmd(ctx context.Context, err error) *redis.Cmd {
 	return cmd
 }
 
-// confirmed tells whether enough replicas have a change.
-func (s *Store) confirmed(node *redis.Client, wait *redis.Cmd) error {
+// confirmed tells whether so many replicas have a change.
+func confirmed(wait *redis.Cmd, replicas int) error {
 	n, err := wait.Int()
-	switch {
-	case err != nil:
-		return err
-	case n >= max(s.replicas, 1):
-		return nil
-	case s.replicas > 0:
+	if err == nil && n < replicas {
 		return errReplicas
 	}
-	s.replicaSeen.Delete(node) // it is asked again: the next try may find none alive
-	return errReplicas
+	return err
 }
 
-// lonely tells whether a master has no replica that is alive, so that nobody
-// is waited for. What is found holds for a while.
-func (s *Store) lonely(ctx context.Context, node *redis.Client) (bool, error) {
+// replicasOf is how many replicas of a master are waited for: all that are
+// alive, as any of them may be the one that takes over. What is found holds for
+// a while.
+func (s *Store) replicasOf(ctx context.Context, node *redis.Client) (int, error) {
 	if s.replicas > 0 {
-		return false, nil
+		return s.replicas, nil
 	}
 	if seen, ok := s.replicaSeen.Load(node); ok && time.Since(seen.(sighting).at) < sightingHolds {
-		return seen.(sighting).alive == 0, nil
+		return seen.(sighting).alive, nil
 	}
 	info, err := node.Info(ctx, "replication").Result()
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	if !strings.Contains(info, "role:master") {
-		return false, errMoved
+		return 0, errMoved
 	}
 	seen := sighting{at: time.Now(), alive: aliveReplicas(info)}
 	s.replicaSeen.Store(node, seen)
-	return seen.alive == 0, nil
+	return seen.alive, nil
 }
 
 // sighting is what INFO told of a master's replicas.
@@ -129,28 +127,67 @@ const sightingHolds = 2 * time.Second
 // errMoved says that a server is not, or no longer, the master.
 var errMoved = fault.New(fault.Unavailable, "another server is the master now; try again")
 
-// stillMaster asks the sentinels whether a server without replicas, which has
-// just taken a change, is the one that they mean: one that was cut off and
-// replaced does not know it yet. A cluster's masters see to that themselves.
-func (s *Store) stillMaster(ctx context.Context, info *redis.Cmd) error {
+// alone makes sure that nobody can take over from a master that has taken a
+// change and had no replica: info is what it says of itself since. A server
+// that was cut off and replaced does not know it yet, so the sentinels are
+// asked, too. A cluster's masters see to that themselves.
+func (s *Store) alone(ctx context.Context, info *redis.Cmd) error {
 	text, err := info.Text()
-	if err != nil || s.form != sentinel {
+	if err != nil {
 		return err
 	}
+	if aliveReplicas(text) > 0 {
+		return errReplicas
+	}
+	if s.form != sentinel {
+		return nil
+	}
+	answers := make(chan error, len(s.sentinels))
 	for _, addr := range s.sentinels {
-		c := redis.NewSentinelClient(&redis.Options{Addr: addr.host, Username: addr.user, Password: addr.password,
-			TLSConfig: addr.tls, MaxRetries: -1, DialTimeout: attemptDial, ReadTimeout: attemptDial, ContextTimeoutEnabled: true})
-		master, err := c.Master(ctx, s.masterName).Result()
-		_ = c.Close()
-		if err != nil {
-			continue
+		go func() { answers <- s.askSentinel(ctx, addr, text) }()
+	}
+	agree := 0
+	for range s.sentinels {
+		switch e := <-answers; {
+		case e == nil:
+			agree++
+		case errors.Is(e, errMoved) || errors.Is(e, errReplicas):
+			err = e
 		}
-		if strings.Contains(text, "run_id:"+master["runid"]) {
-			return nil
-		}
+	}
+	if err == nil && 2*agree <= len(s.sentinels) {
+		err = errSentinels
+	}
+	return err
+}
+
+// errSentinels says that too few of them answered.
+var errSentinels = fault.New(fault.Unavailable, "the master has no replica, and most of the sentinels do not answer whether it still is the master; try again")
+
+// askSentinel is errMoved if the sentinel means another master than the one
+// with that info or is about to replace it, and errReplicas if it knows of a
+// replica that it could replace it with.
+func (s *Store) askSentinel(ctx context.Context, addr sentinelAddr, info string) error {
+	c := redis.NewSentinelClient(&redis.Options{Addr: addr.host, Username: addr.user, Password: addr.password,
+		TLSConfig: addr.tls, MaxRetries: -1, DialTimeout: attemptDial, ReadTimeout: attemptDial, ContextTimeoutEnabled: true})
+	defer c.Close()
+	replicas, err := c.Replicas(ctx, s.masterName).Result()
+	if err != nil {
+		return err
+	}
+	master, err := c.Master(ctx, s.masterName).Result() // last, as it is the one that changes
+	if err != nil {
+		return err
+	}
+	if id := master["runid"]; id == "" || !strings.Contains(info, "run_id:"+id) || strings.Contains(master["flags"], "failover_in_progress") {
 		return errMoved
 	}
-	return errMoved
+	for _, r := range replicas {
+		if !strings.Contains(r["flags"], "down") && !strings.Contains(r["flags"], "disconnected") {
+			return errReplicas
+		}
+	}
+	return nil
 }
 
 // sentinelAddr is how a sentinel is reached.

@@ -57,9 +57,9 @@ var _ meta.Store = (*Store)(nil)
 // It fails with Unavailable if that does not answer, and with
 // FailedPrecondition if the catalog there has another layout.
 //
-// With sentinels or a cluster a change is acknowledged once a replica has it,
-// or at once while the master has no replica that is alive. Options.Replicas
-// asks for so many in any case, and for them with one server too.
+// With sentinels or a cluster a change is acknowledged once all replicas have it
+// that are alive, or at once while there are none. Options.Replicas asks for so
+// many instead, with one server too.
 func Open(ctx context.Context, rawURL string, opts Options) (*Store, error) {
 	o, form, err := parseURL(rawURL)
 	if err != nil {
@@ -166,7 +166,7 @@ func (s *Store) start(f func()) bool {
 // classOf tells whose fault an error of the client is. What Redis answers is
 // a bug of ours unless it tells of its own state; all else is the network.
 func classOf(err error) fault.Code {
-	if errors.Is(err, errReplicas) || errors.Is(err, errMoved) {
+	if errors.Is(err, errReplicas) || errors.Is(err, errMoved) || errors.Is(err, errSentinels) {
 		return fault.Unavailable
 	}
 	var answer redis.Error
