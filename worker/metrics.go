@@ -33,7 +33,9 @@ func newMetrics(r prometheus.Registerer, w *Worker) (*metrics, error) {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "skein_worker_log_bytes", Help: "Size of the log."},
 			func() float64 { return float64(w.wal.Bytes()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "skein_worker_replica_log_bytes", Help: "Size of the log of other nodes' rows."},
-			func() float64 { return float64(w.replicas.log.Bytes()) }))
+			func() float64 { return float64(w.replicas.log.Bytes()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "skein_duckdb_connections", Help: "Open connections to DuckDB: statements, streams and what they keep."},
+			func() float64 { return float64(w.db.Connections()) }))
 	if r == nil {
 		return m, nil
 	}

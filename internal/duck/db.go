@@ -100,6 +100,16 @@ func (d *DB) connect() (*Conn, error) {
 	return d.current.connect()
 }
 
+// Connections is how many are open, to the instance that is in use.
+func (d *DB) Connections() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.current == nil || d.closed {
+		return 0
+	}
+	return int(d.current.users.Load()) - 1
+}
+
 // Close ends the instance once all connections are closed.
 func (d *DB) Close() {
 	d.mu.Lock()

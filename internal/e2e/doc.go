@@ -15,6 +15,9 @@
 //	SKEIN_TEST_TPCHGEN   tpchgen-cli; beside the Python or in PATH if unset
 //	SKEIN_TEST_JDBC_JAR  flight-sql-jdbc-driver-*.jar; must be set
 //	SKEIN_TEST_MINIO     the MinIO server; minio in PATH if unset
+//	SKEIN_TEST_NODE      Node.js; node in PATH if unset
 //	SKEIN_TEST_SF        scale factor of the TPC-H data; 0.1 if unset
+//	SKEIN_TEST_DEATHS    how many clients TestClientsThatVanish kills, each with
+//	                     ten results begun; 5 if unset
 //	SKEIN_TEST_CHAOS     how long TestChaos lets nodes fail; 20s if unset
 package e2e

@@ -4,25 +4,39 @@ import (
 	"bufio"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
+
+const deathsEnv = "SKEIN_TEST_DEATHS"
 
 // TestClientsThatVanish sees to it that nothing is left on the server of
 // clients that were killed in the middle of their results, or came in crowds.
 func TestClientsThatVanish(t *testing.T) {
 	t.Parallel()
 	const (
-		deaths      = 5 // of ten results each
 		connections = 200
 		spare       = 20 // goroutines and files that may be there for other reasons
 	)
+	deaths := 5 // of ten results each
+	if s := os.Getenv(deathsEnv); s != "" {
+		var err error
+		if deaths, err = strconv.Atoi(s); err != nil {
+			t.Fatal(err)
+		}
+	}
 	n := startNode(t, "vanish")
 	out := func(args ...string) output {
 		return execute(t, nil, nil, append([]string{python(t), "-B", filepath.Join("testdata", "vanish.py")}, args...)...)
 	}
+	if o := out("fill", n.GRPC); o.Exit != 0 {
+		t.Fatalf("exit %d\n%s%s", o.Exit, o.Stdout, o.Stderr)
+	}
+	connected := n.gauge(t, "skein_duckdb_connections")
 	goroutines, files := n.gauge(t, "go_goroutines"), n.gauge(t, "process_open_fds")
 	for range deaths {
 		if o := out("die", n.GRPC); !strings.Contains(o.Stdout, "begun") {
@@ -33,10 +47,11 @@ func TestClientsThatVanish(t *testing.T) {
 		t.Fatalf("exit %d\n%s%s", o.Exit, o.Stdout, o.Stderr)
 	}
 	waitFor(t, 30*time.Second, "the server is as before", func() (bool, string) {
-		g, f := n.gauge(t, "go_goroutines"), n.gauge(t, "process_open_fds")
-		return g < goroutines+spare && f < files+spare, fmt.Sprintf("%v goroutines, %v before; %v files, %v before", g, goroutines, f, files)
+		g, f, c := n.gauge(t, "go_goroutines"), n.gauge(t, "process_open_fds"), n.gauge(t, "skein_duckdb_connections")
+		return g < goroutines+spare && f < files+spare && c <= connected,
+			fmt.Sprintf("%v goroutines, %v before; %v files, %v before; %v connections to DuckDB, %v before", g, goroutines, f, files, c, connected)
 	})
-	if left, _ := filepath.Glob(filepath.Join(n.Dir, "spill", "*")); len(left) > 0 {
+	if left, err := filesIn(filepath.Join(n.Dir, "spill")); err != nil || len(left) > 0 {
 		t.Errorf("temporary files: %v", left)
 	}
 }

@@ -1,5 +1,6 @@
 """Clients that go away.
 
+    python vanish.py fill HOST:PORT         makes the table "long"
     python vanish.py die HOST:PORT          ten results begun, then the process kills itself
     python vanish.py crowd HOST:PORT N      so many connections at once, each with an answer
 """
@@ -17,9 +18,15 @@ def connect():
     return flightsql.connect(f"grpc://{address}", autocommit=True)
 
 
-def begun(c):
+SLOW = "SELECT range AS n, range * 2 AS m FROM range(1000000000)"
+TABLE = "SELECT * FROM long"
+GROUPS = "SELECT n, count(*) AS c, min(s) AS s FROM long GROUP BY n"
+SORTED = "SELECT * FROM long ORDER BY m DESC"
+
+
+def begun(c, query):
     cursor = c.cursor()
-    cursor.execute("SELECT range AS n, range * 2 AS m FROM range(1000000000)")
+    cursor.execute(query)
     reader = cursor.fetch_record_batch()
     reader.read_next_batch()
     return cursor, reader
@@ -33,9 +40,14 @@ def asked(i):
     return c, cursor
 
 
+if verb == "fill":
+    with connect() as c, c.cursor() as cursor:
+        cursor.execute("CREATE TABLE long AS SELECT range AS n, range * 7 % 1000003 AS m, repeat('x', 200) AS s FROM range(1000000)")
+        cursor.fetchall()
+    sys.exit()
 if verb == "die":
     connection = connect()
-    kept = [begun(connection) for _ in range(10)]
+    kept = [begun(connection, q) for q in [SLOW] * 4 + [TABLE] * 4 + [GROUPS, SORTED]]
     print("begun", flush=True)
     os.kill(os.getpid(), 9)
 with concurrent.futures.ThreadPoolExecutor(16) as pool:
