@@ -12,6 +12,7 @@ import (
 	"skein/internal/fault"
 	"skein/meta"
 	"skein/objstore"
+	"skein/objstore/ranged"
 	"skein/objstore/transfer"
 )
 
@@ -126,15 +127,16 @@ func (s *Service) verifyFile(ctx context.Context, f meta.File, deep bool) (why s
 // rowsOf reads the number of rows from a Parquet file's footer; what is no
 // Parquet is FailedPrecondition.
 func rowsOf(ctx context.Context, s objstore.Store, key string, size int64) (rows int64, err error) {
-	at := &ranged{ctx: ctx, s: s, key: key}
+	at := ranged.New(ctx, s, key, size)
 	defer func() {
 		if p := recover(); p != nil { // a damaged footer
 			err = fmt.Errorf("%v", p)
 		}
-		if err != nil && at.err == nil {
+		switch failed := at.Err(); {
+		case failed != nil:
+			err = failed
+		case err != nil:
 			err = fault.Newf(fault.FailedPrecondition, "it is no Parquet file: %w", err)
-		} else if at.err != nil {
-			err = at.err
 		}
 	}()
 	p, err := file.NewParquetReader(io.NewSectionReader(at, 0, size))
@@ -143,30 +145,4 @@ func rowsOf(ctx context.Context, s objstore.Store, key string, size int64) (rows
 	}
 	defer p.Close()
 	return p.NumRows(), nil
-}
-
-// ranged reads an object by ranges.
-type ranged struct {
-	ctx context.Context
-	s   objstore.Store
-	key string
-	err error // of the store
-}
-
-// ReadAt implements io.ReaderAt.
-func (r *ranged) ReadAt(b []byte, offset int64) (int, error) {
-	body, err := r.s.Get(r.ctx, r.key, offset, int64(len(b)))
-	if err != nil {
-		r.err = err
-		return 0, err
-	}
-	defer body.Close()
-	n, err := io.ReadFull(body, b)
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return n, io.EOF
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		r.err = err
-	}
-	return n, err
 }

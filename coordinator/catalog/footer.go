@@ -7,10 +7,10 @@ import (
 	"iter"
 	"sync"
 
-	"skein/coordinator/catalog/ranged"
 	"skein/internal/fault"
 	"skein/meta/rebuild"
 	"skein/objstore"
+	"skein/objstore/ranged"
 	"skein/worker"
 )
 

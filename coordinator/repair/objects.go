@@ -6,11 +6,11 @@ import (
 	"io"
 	"iter"
 
-	"skein/coordinator/catalog/ranged"
 	"skein/internal/fault"
 	"skein/meta"
 	"skein/meta/check"
 	"skein/objstore"
+	"skein/objstore/ranged"
 	"skein/objstore/transfer"
 	"skein/worker"
 )
