@@ -2,7 +2,6 @@ package planner
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
 )
@@ -120,24 +119,17 @@ func (q *Query) shapeOfDuckDB(f Functions) string {
 			why = "subqueries"
 		case "WINDOW":
 			why = "window functions"
-		case "COLUMN_REF":
-			if names := list(n, "column_names"); len(names) == 1 && isClock(names[0]) {
-				why = "the time differs from worker to worker"
-			}
 		case "FUNCTION":
-			name := strings.ToLower(str(n, "function_name"))
-			switch f[name] {
-			case Aggregate:
+			if f[fold(str(n, "function_name"))] == Aggregate {
 				why = "aggregation"
-			case Unsteady:
-				why = "function " + name + " differs from call to call"
-			case Unknown:
-				why = "function " + name + " is not known to work row by row"
 			}
 		}
 		return why == ""
 	})
-	return why
+	if why != "" {
+		return why
+	}
+	return q.unsteady(f)
 }
 
 // isClock tells a name that, where no column has it, is a function of the time.
